@@ -1,0 +1,1 @@
+"""The face of perdure: hands on the public names, nothing else."""

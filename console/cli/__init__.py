@@ -1,0 +1,1 @@
+"""The command line. No decision about an execution is taken here."""

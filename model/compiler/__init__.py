@@ -1,0 +1,1 @@
+"""Source to net, one file per stage. Nothing here runs a workflow."""

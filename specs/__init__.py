@@ -1,0 +1,1 @@
+"""Says what must hold of every history. Imports nothing of the engine."""
