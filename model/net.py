@@ -1,0 +1,245 @@
+"""The net a workflow compiles to: places, transitions, call sites; a frozen value with a digest.
+
+Theory. The net is a *safe* place/transition net with block structure: scopes (the workflow itself, a
+saga, a fork) are tokens beside the body's token, and their colour (live, ending) is unfolded into places,
+so the net that runs is the net that is checked. A place is *tangible* (a token may rest there over a
+commit) or *vanishing* (passed inside one firing: glue, choices, loop heads). A **firing** starts with one
+transition that leaves tangible places and goes on through vanishing places until no token stands on one.
+
+Nothing here knows how a workflow is written, and nothing here fires: see `marking.py` for the step
+relation, `program.py` for the net together with the user's code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+
+class PlaceKind(StrEnum):
+    """What a token that rests in a place is doing."""
+
+    START = "start"  # nothing has happened yet
+    BEFORE = "before"  # a call may start; classes without an intent stay here while it runs
+    DURING = "during"  # an intent is durable, the call may be running
+    DOUBT = "in doubt"  # an intent without an outcome: probe, else desk
+    AFTER = "after"  # the outcome is durable, the code behind it has not run
+    WAITING = "waiting"  # for a message or a moment, or the first of several
+    SCOPE = "in"  # the live token of a scope, beside the body's tokens
+    ENDING = "ending"  # the same scope once it is being left; and the token that says why
+    BRANCH = "branch"  # a branch of a fork that has ended, raised or won
+    UNDOING = "undoing"  # the undo stack is being worked off, last first
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    VANISHING = "vanishing"  # never marked between two firings
+
+
+FINAL = frozenset({PlaceKind.DONE, PlaceKind.FAILED, PlaceKind.CANCELLED})
+
+
+class TransitionKind(StrEnum):
+    """What makes a transition fire; `AUTO` ones fire as soon as they are enabled."""
+
+    BEGIN = "begin"  # start -> scope token and first place of the body
+    STEP = "step"  # outcome of a call without an intent: before -> next
+    RAISES = "raises"  # the call failed for good: before -> where the exception goes
+    INTENT = "intent"  # before -> during; the call may start once this is durable
+    LANDED = "landed"  # during -> after, with the result
+    REFUSED = "refused"  # during -> where the exception goes: a declared refusal did not land
+    RETRY = "retry"  # during -> before: refused, and attempts are left
+    CRASH = "crash"  # during -> in doubt
+    SETTLED = "settled"  # in doubt -> after: a probe, late evidence or a person knows the result
+    VOIDED = "voided"  # in doubt -> before: the receiver refuses the old key from now on
+    UNDID = "undid"  # in doubt -> before: an unknown attempt was undone
+    GO_ON = "go on"  # after -> next
+    RECEIVE = "receive"  # waiting -> next, takes one message of the site's channel
+    DUE = "due"  # waiting -> next, the site's moment has passed
+    CANCEL = "cancel"  # the scope of the workflow turns to ending, takes the cancel message
+    DRAIN = "drain"  # a body token of an ending scope leaves: reads `ending`
+    CASCADE = "cascade"  # an inner scope turns to ending because an outer one did
+    FAILS = "fails"  # first branch that raised: the fork turns to ending
+    FAILS_TOO = "fails too"  # a later branch that raised
+    WINS = "wins"  # first branch of a race that finished: the fork turns to ending
+    TOO_LATE = "too late"  # a later one
+    JOIN = "join"  # all branches have ended
+    UNDO = "undo"  # undoing -> undoing: the top entry of the stack was undone
+    UNDONE = "undone"  # undoing -> on; only when the stack is empty
+    EXIT = "exit"  # leaves a vanishing place by the numbered exit of its glue
+
+
+AUTO = frozenset(
+    {
+        TransitionKind.BEGIN,
+        TransitionKind.GO_ON,
+        TransitionKind.DRAIN,
+        TransitionKind.CASCADE,
+        TransitionKind.FAILS,
+        TransitionKind.FAILS_TOO,
+        TransitionKind.WINS,
+        TransitionKind.TOO_LATE,
+        TransitionKind.JOIN,
+        TransitionKind.UNDONE,
+    }
+)
+
+
+class StackOp(StrEnum):
+    """What a transition does to the undo stack of the innermost saga (variable `Transition.stack`)."""
+
+    OPEN = "open"  # an empty stack: the saga is entered
+    PUSH = "push"  # an intent of a compensatable step: entry (site, arguments, key), no result yet
+    COMPLETE = "complete"  # its result is known
+    DROP = "drop"  # the attempt did not land: the entry of this site and branch goes
+    POP = "pop"  # the top entry was undone
+    HAND_OVER = "hand over"  # the saga is left well: entries go to the enclosing saga's stack
+    FORGET = "forget"  # the saga is left well and there is no enclosing one
+
+
+class SiteKind(StrEnum):
+    """What is called at a call site."""
+
+    STEP = "step"
+    TIMER = "timer"
+    SIGNAL = "signal"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """Where in the user's file something comes from; lines from 1, columns from 0, end exclusive."""
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place. `frame` are the variables alive in a token that rests here, sorted."""
+
+    name: str
+    kind: PlaceKind
+    frame: tuple[str, ...] = ()
+    site: str = ""
+    span: Span | None = None
+    block: int = -1  # the node of the block tree it is drawn at
+
+    @property
+    def tangible(self) -> bool:
+        return self.kind is not PlaceKind.VANISHING
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A transition: takes a token from each place of `take`, needs one in each of `read`.
+
+    `exit` numbers the glue exit it stands for (kind EXIT with glue), else -1. `binds` is the variable
+    that receives the result, the message or the exception.
+    """
+
+    name: str
+    kind: TransitionKind
+    take: tuple[str, ...]
+    put: tuple[str, ...]
+    read: tuple[str, ...] = ()
+    exit: int = -1
+    binds: str = ""
+    site: str = ""
+    stack_op: StackOp | None = None
+    stack: str = ""  # the undo-stack variable concerned
+    outer_stack: str = ""  # HAND_OVER: where the entries go
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One call in the source: which step, timer or signal, and where its arguments rest in the frame."""
+
+    name: str  # unique, readable: "charge_card", "charge_card 2"; part of effect keys
+    kind: SiteKind
+    target: str  # step: module:qualname; signal: channel; timer: "sleep", "sleep_until", "after", "at"
+    effect: str = ""  # step: the effect class
+    arguments: tuple[tuple[str, str], ...] = ()  # (parameter, variable)
+    endless: bool = False  # step: Retry(attempts=None), so it cannot fail for good
+    refuses: bool = False  # step: declares `refused=`
+    probe: bool = False
+    undo: str = ""  # "", "result" or "unknown" (the undo also takes None and the arguments)
+    saga: str = ""  # the undo-stack variable of the innermost saga around it, if any
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class Net:
+    """A compiled workflow without the user's code; compared and identified by its digest."""
+
+    name: str
+    version: int
+    places: tuple[Place, ...]
+    transitions: tuple[Transition, ...]
+    sites: tuple[Site, ...] = ()
+    types: Mapping[str, str] = field(default_factory=dict[str, str])  # variable -> type, in words
+    glue: Mapping[str, str] = field(default_factory=dict[str, str])  # vanishing place -> digest
+    initial: str = "start"
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """Index of each place by name."""
+        return {p.name: i for i, p in enumerate(self.places)}
+
+    @cached_property
+    def site(self) -> dict[str, Site]:
+        """Each call site by name."""
+        return {s.name: s for s in self.sites}
+
+    @cached_property
+    def finals(self) -> tuple[str, ...]:
+        """Names of the places that end an execution."""
+        return tuple(p.name for p in self.places if p.kind in FINAL)
+
+    @cached_property
+    def digest(self) -> str:
+        """BLAKE2b over what decides behaviour: structure, frames, types, sites, glue; no positions."""
+
+        def bare(part: Place | Transition | Site) -> dict[str, object]:
+            row = asdict(part)
+            for name in ("span", "block"):
+                row.pop(name, None)
+            return row
+
+        body = {
+            "name": self.name,
+            "places": sorted((bare(p) for p in self.places), key=lambda r: str(r["name"])),
+            "transitions": sorted(
+                (bare(t) for t in self.transitions),
+                key=lambda r: (str(r["name"]), str(r["take"]), str(r["put"])),
+            ),
+            "sites": sorted((bare(s) for s in self.sites), key=lambda r: str(r["name"])),
+            "types": dict(self.types),
+            "glue": dict(self.glue),
+            "initial": self.initial,
+        }
+        raw = msgspec.json.encode(body, order="deterministic")
+        return blake2b(raw, digest_size=16).hexdigest()
+
+    def graph(self) -> nx.DiGraph[str]:
+        """A bipartite networkx graph: nodes `p:NAME` and `t:INDEX`, each with `bipartite` and `kind`.
+
+        Read arcs are edges with `read=True`. networkx is imported here, on first use.
+        """
+        from .graph import bipartite
+
+        return bipartite(
+            [(p.name, str(p.kind)) for p in self.places],
+            [(t.name, str(t.kind), t.take, t.put, t.read) for t in self.transitions],
+        )
