@@ -24,7 +24,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .books import Books, Refused
 from .holds import Holds
-from .requests import (
+from .verbs import (
     VERB_BY_PATH,
     BadInput,
     Verb,
