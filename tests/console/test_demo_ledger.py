@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-
 from perdure.console.demo.ledger import (
     ChargeRow,
     CourierRow,

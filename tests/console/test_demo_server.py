@@ -17,7 +17,6 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-
 from perdure.console.demo.holds import POINTS, Point
 from perdure.console.demo.shop import CardDeclined, KeyClosed, Shop
 
