@@ -219,4 +219,5 @@ def _note_refusal(
 
 def _readable(row: sqlite3.Row) -> dict[str, object]:
     """Return the row by column names, SQLite's 0 and 1 as truth values where they mean that."""
-    return {name: bool(row[name]) if name in TRUTHS else row[name] for name in row.keys()}  # noqa: SIM118 -- iterating a sqlite3.Row gives its values
+    values: dict[str, object] = dict(zip(row.keys(), row, strict=True))
+    return values | {name: bool(values[name]) for name in TRUTHS if name in values}
