@@ -176,6 +176,9 @@ class Record(Classed):
                 tag_field="$" if tagged else None,
             )
             assert list(made.__struct_fields__) == names
+            # Schemas name classes apart by this when two have one name.
+            made.__module__ = "tagged" if tagged else "plain"
+            made.__qualname__ = self.text
             # Kept before the types are filled in, since a class may contain itself;
             # msgspec reads the annotations when the first decoder is made.
             self._structs[tagged] = made
