@@ -240,7 +240,11 @@ class Reader:
         self.known[annotation] = shape
         hints, _ = hints_of(annotation, cls)
         for name, hint in sorted(hints.items()):
-            shape.fields.append(Field(name, self.read(hint), name in cls.__optional_keys__))
+            # `__optional_keys__` cannot see into annotations that are texts.
+            optional = get_origin(hint) is NotRequired or (
+                get_origin(hint) is not Required and name in cls.__optional_keys__
+            )
+            shape.fields.append(Field(name, self.read(hint), optional))
         return shape
 
     def _record(self, annotation: Ann, cls: Any) -> Shape:
@@ -257,7 +261,8 @@ class Reader:
         text = self._text(annotation, cls)
         shape = Record(annotation, cls, kind, text, frozen=is_frozen(cls, kind))
         self.known[annotation] = shape
-        shape.foreign = not alone
+        # Nested instantiations of one class have one name in msgspec's schemas; mirrors do not.
+        shape.foreign = not alone or bool(get_args(annotation))
         for column in columns_of(cls, kind, hints):
             try:
                 inner = self.read(column.annotation)

@@ -199,7 +199,7 @@ def inside_itself() -> list[Any]:
         (float | None, NAN, ""),
         (dict[str, list[float]], {"a": [1.0, INF]}, "['a'][1]"),
         (Order, Order("a", marks=[0.5, -INF]), ".marks[1]"),
-        (list[Order | Keys | None] if False else list[Order | None], [None, Order("\ud800")], "[1].id"),
+        (list[Order | None], [None, Order("\ud800")], "[1].id"),
         (Decimal, Decimal("NaN"), ""),
         (Decimal, Decimal("sNaN"), ""),
         (Decimal, Decimal("-Infinity"), ""),
@@ -226,7 +226,6 @@ def inside_itself() -> list[Any]:
         (Decimal, "1.0", ""),
         (Decimal, 1, ""),
         (float, 2**53 + 1, ""),
-        (float, 10**400, ""),
         (dt.date, dt.datetime(2026, 1, 1, tzinfo=dt.UTC), ""),
         (list[int], (1, 2), ""),
         (tuple[int, ...], [1, 2], ""),
@@ -243,7 +242,6 @@ def inside_itself() -> list[Any]:
         (Counted, Counted(1), ""),
         (int, None, ""),
         (None, 0, ""),
-        (int, 10**5000, ""),
         (set[str], {"a", 1}, "{1}"),
     ],
 )
@@ -257,6 +255,13 @@ def test_a_value_that_would_come_back_different_is_refused_with_its_path(
     assert refused.value.why.startswith(path)
     with pytest.raises(ValueRefused):
         codec(annotation).seal(value)
+
+
+def test_a_number_without_digits_is_refused() -> None:
+    """Python itself does not print more than some thousand digits."""
+    for annotation in (int, float):
+        with pytest.raises(ValueRefused):
+            codec(annotation).encode(10**5000)
 
 
 @pytest.mark.parametrize("value", [NAN, {1: 2}, (1,), Decimal(1), {"a": {"b": object()}}])
