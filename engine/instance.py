@@ -65,6 +65,7 @@ class Instance:
     pending: Append | None = None
     flying: Append | None = None
     alarm: Any = None  # the timer of the earliest moment waited for
+    held: bool = False  # a transactional step has the append right: the committer leaves it out
     suspect: bool = False
 
     def __post_init__(self) -> None:
@@ -185,6 +186,13 @@ class Instance:
             self.tail -= len(records)
             for old in records:
                 self.record(old.kind, old.transition, bodies.decode(old.body), old.at)
+
+
+    def own_creation(self, session: int) -> None:
+        """Create the execution anew, owned by the session that is in force now."""
+        if self.create is not None:
+            self.create.owner = session
+            self.append().create = self.create
 
 
 def _merged(appends: list[Append], execution: int, tenure: int, head: bytes) -> Append:

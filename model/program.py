@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .language import Step, Workflow
+from .language.steps import Step
+from .language.workflows import Workflow
 from .net import Net
 from .values import Codec
 
