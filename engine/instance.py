@@ -51,6 +51,7 @@ class Instance:
     durable: int  # seq of the last durable record
     named: bool = False  # this tenure has written its first record
     create: Create | None = None
+    created: Callable[[Any], None] | None = None  # told once: None, or the row that had the key
     alive: bool = True
     leaving: bool = False  # a release or a finish is on its way
     stuck: str | None = None  # why it stalls once its open intents are settled
@@ -158,6 +159,8 @@ class Instance:
         flying, self.flying = self.flying, None
         if self.create is not None:
             self.create = None
+            if self.created is not None:
+                self.created(None)
         if flying is not None and flying.records:
             self.durable = flying.records[-1].seq
         ready = [start for seq, start in self.starts if seq <= self.durable]

@@ -9,17 +9,16 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from ..model.program import Program
-from . import kernel, loading
+from . import bodies, kernel, loading
+from .bodies import Body
 from .calls import Caller
 from .clock import Clock
 from .committer import Committer
 from .driver import Driver
 from .instance import Instance
 from .leases import BEAT_SECONDS, Lease, Watch, provably_gone
-from .records import Kind
 from .store import Ambiguous, Append, Appended, Claimed, Identity, Status, Store
 from .world import World
 
@@ -53,7 +52,7 @@ class Worker:
         self.driver = Driver(store, clock, self.committer)
         self.driver.may_intend = self._may_intend
         self.caller = Caller(self.driver, store, world, clock, self.lease)
-        self.finished: Callable[[str], None] = _ignore
+        self.finished: Callable[[str, tuple[Status, Body] | None], None] = _ignore
         self._wake = asyncio.Event()
         self._look_for_work = self._look_for_mail = True
         self._stopping = False
@@ -227,7 +226,9 @@ class Worker:
             if result.guard is not None:
                 _LOG.warning("%s is loaded again: %s", instance.key, result.guard.why)
                 self._give_back(instance)
-            self.finished(instance.key)
+            elif instance.created is not None:
+                instance.created(result.existing)
+            self.finished(instance.key, None)
         elif result.mail:
             self._met_mail(instance, append)
         else:
@@ -238,8 +239,10 @@ class Worker:
                 self._next_wake = None if change.wake_at is None else min(
                     change.wake_at, self._next_wake or change.wake_at
                 )
+                ended = None
                 if change.status is not None:
-                    self.finished(instance.key)
+                    ended = change.status, bodies.decode(append.records[-1].body)
+                self.finished(instance.key, ended)
 
     def _met_mail(self, instance: Instance, append: Append) -> None:
         """A release or finish met new mail: nothing was written; decide again with the mail."""
@@ -317,7 +320,7 @@ class Worker:
         change = instance.flying.change if instance.flying is not None else None
         if keep and change is not None and (change.release or change.status is not None):
             self._forget(instance)
-            self.finished(instance.key)
+            self.finished(instance.key, None)
             return
         instance.rechain(tenure, self.session, keep)
 
@@ -325,7 +328,7 @@ class Worker:
         return self.lease.allows_call(self.clock.monotonic())
 
 
-def _ignore(key: str) -> None:
+def _ignore(key: str, ended: tuple[Status, Body] | None) -> None:
     return None
 
 
@@ -333,4 +336,3 @@ def _nothing() -> None:
     return None
 
 
-__all__ = ["Kind", "Status", "Worker", "Any"]
