@@ -5,9 +5,9 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line; imported late, so that `perdure.main` costs nothing to name."""
-    from .console.cli import main as command_line
+    from .console.cli.main import main as command_line
 
-    command_line.main()
+    command_line()
 
 
 if __name__ == "__main__":

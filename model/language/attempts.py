@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from ..errors import Blocked
 from .ambient import EFFECT_KEY, EFFECT_ORDER, NOW
@@ -76,7 +76,7 @@ class Attempts:
                 # After a probe said Voided, the call of an irreversible step is a new one.
                 if step.effect is not Effect.IRREVERSIBLE and step.retry.gives_up(attempt, error):
                     raise
-                _pause(step.name, step.retry, attempt)
+                _pause(step.name, step.retry, attempt, error)
             else:
                 break
         return done.result, self._remember(done)
@@ -92,8 +92,8 @@ class Attempts:
             try:
                 await self._keyed(done.key, undo, undo.values(done.result, done.values))
                 return
-            except Exception:
-                _pause(undo.name, undo.retry, attempt)
+            except Exception as error:
+                _pause(undo.name, undo.retry, attempt, error)
 
     async def unwind(self, saga: Open) -> None:
         """Undo what stands on the stack, last first; nothing after the pivot."""
@@ -114,7 +114,7 @@ class Attempts:
             for _ in range(PROBES_MAX):
                 answer = await self._keyed(done.key, probe, done.values)
                 if isinstance(answer, Landed):
-                    done.result = answer.value  # pyright: ignore[reportUnknownMemberType]
+                    done.result = cast("Landed[Any]", answer).value
                     return True
                 if isinstance(answer, Voided):
                     return False
@@ -152,7 +152,8 @@ class Attempts:
         return done
 
 
-def _pause(name: str, retry: Retry, attempt: int) -> None:
+def _pause(name: str, retry: Retry, attempt: int, error: Exception) -> None:
     if attempt >= ATTEMPTS_MAX:
-        raise Blocked(f"{name} to succeed after {attempt} attempts", "let the fake succeed")
+        fix = "let the fake succeed at last"
+        raise Blocked(f"{name} to succeed after {attempt} attempts", fix) from error
     NOW.set(moment() + timedelta(seconds=retry.wait_seconds(attempt)))

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar, cast
 from ..errors import Blocked, PlacementError
 from .ambient import DIRECT, NOW
 from .attempts import SAGA, Attempts, Body, Done, Open
-from .bodies import Probe, Undo, where_is
+from .bodies import where_is
 from .calls import Taken, Verb
 from .effects import Effect
 from .forks import BRANCH, Branch, moment, run_first, run_together
@@ -172,7 +172,7 @@ class DirectWorld:
         self.ran.append(Ran(BRANCH.get(), body.name, values))
         if self._on_step is not None:
             given = self._on_step(body, values)
-            return await given if isinstance(given, Awaitable) else given
+            return await cast("Awaitable[Any]", given) if isinstance(given, Awaitable) else given
         args, kwargs = values, dict[str, Any]()
         if isinstance(body, Step):
             args, kwargs = body.spread(values)
@@ -239,14 +239,3 @@ def _ends_the_saga(error: BaseException) -> bool:
     import asyncio
 
     return isinstance(error, Exception | asyncio.CancelledError)
-
-
-__all__ = [
-    "Arrival",
-    "DirectWorld",
-    "Probe",
-    "Ran",
-    "Undo",
-    "direct_world",
-    "run_direct",
-]

@@ -101,21 +101,6 @@ class Retry:
         return last or isinstance(error, self.give_up_on)
 
 
-ONCE = Retry(attempts=1)
-WITHOUT_END = Retry(attempts=None, ceiling=timedelta(minutes=5))
-"""How an undo is repeated: an undo that gave up silently is money lost silently."""
-
-DEFAULT_RETRY: dict[Effect, Retry] = {
-    Effect.PURE: Retry(),
-    Effect.OBSERVE: Retry(),
-    Effect.IDEMPOTENT: Retry(),
-    # Serialization failures are repeated by the engine whatever stands here.
-    Effect.TRANSACTIONAL: ONCE,
-    Effect.COMPENSATABLE: ONCE,
-    Effect.IRREVERSIBLE: ONCE,
-}
-
-
 def checked_exceptions(given: object, option: str, where: str = "") -> tuple[type[Exception], ...]:
     """Return `given` as tuple of exception types, or refuse it by name (PD408)."""
     listed = cast("tuple[object, ...]", given) if isinstance(given, tuple) else (given,)
@@ -141,3 +126,18 @@ def _bad_retry(given: str, wanted: str) -> DefinitionError:
         f"it must be {wanted}",
         "Retry(attempts=5, first=seconds(1), factor=2, ceiling=seconds(60))",
     )
+
+
+ONCE = Retry(attempts=1)
+WITHOUT_END = Retry(attempts=None, ceiling=timedelta(minutes=5))
+"""How an undo is repeated: an undo that gave up silently is money lost silently."""
+
+DEFAULT_RETRY: dict[Effect, Retry] = {
+    Effect.PURE: Retry(),
+    Effect.OBSERVE: Retry(),
+    Effect.IDEMPOTENT: Retry(),
+    # Serialization failures are repeated by the engine whatever stands here.
+    Effect.TRANSACTIONAL: ONCE,
+    Effect.COMPENSATABLE: ONCE,
+    Effect.IRREVERSIBLE: ONCE,
+}
