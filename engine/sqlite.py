@@ -17,7 +17,7 @@ from typing import TypeVar
 from . import sqlite_inbox, sqlite_reads, sqlite_schema, sqlite_sessions
 from .errors import StoreUnavailable, WeakDurability
 from .records import Record
-from .sqlite_append import write_batch, write_each
+from .sqlite_append import is_value, write_batch, write_each
 from .sqlite_link import SYNCHRONOUS, Creator, Link, Links, Sleep, database_path
 from .sqlite_step import Doomed, SqliteStepTransaction
 from .store import (
@@ -132,9 +132,9 @@ class SqliteStore:
         try:
             async with self.links.write() as link:
                 results = write_batch(link, session, batch, self._now())
-        except StoreUnavailable:
-            raise
-        except Exception:  # someone's value or a bug of ours: find the guilty one
+        except Exception as error:
+            if not is_value(error):
+                raise
             async with self.links.write() as link:
                 results = write_each(link, session, batch, self._now())
         return results

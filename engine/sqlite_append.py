@@ -8,19 +8,22 @@ first new one has the expected hash; the primary key refuses the rest. No commit
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .sqlite_link import Link, is_machine
+from .sqlite_link import Link
 from .sqlite_rows import EXECUTION, execution_row
 from .store import Append, Appended, Fenced, Guard, RowChange, Status
 
+_VALUE_FAULTS = (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH)
 _INSERT_LOG = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_AFTER = """
 INSERT INTO log SELECT ?, ?, ?, ?, ?, ?, ?, ?
-FROM log AS before JOIN execution ON execution.id = before.execution
-WHERE before.execution = ? AND before.seq = ? AND before.hash = ? AND owner = ? AND tenure = ?"""
+FROM log AS before JOIN execution AS mine ON mine.id = before.execution
+WHERE before.execution = ? AND before.seq = ? AND before.hash = ?
+    AND mine.owner = ? AND mine.tenure = ?"""
 _INSERT_EXECUTION = """
 INSERT INTO execution (id, key, workflow, version, net, input_digest, status, owner, tenure, mail,
     waits, wake_at, checkpoint, checkpoint_seq, lost, recoveries, created, updated)
@@ -46,8 +49,16 @@ UPDATE execution SET status = coalesce(?1, status), owner = iif(?2, NULL, owner)
 WHERE id = ?8 AND owner IS ?9 AND tenure = ?10"""
 
 
-class _Misfit(Exception):
+class Misfit(Exception):
     """Something after the guards did not fit; which execution is guilty is found one by one."""
+
+
+def is_value(error: Exception) -> bool:
+    """One execution's values or rows are at fault, so the others can be written without it."""
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", None)  # None: a value that cannot be bound
+        return code is None or (code & 0xFF) in _VALUE_FAULTS
+    return isinstance(error, Misfit | OverflowError | TypeError | ValueError)
 
 
 @dataclass(slots=True)
@@ -103,7 +114,7 @@ def write_each(link: Link, session: int, batch: Sequence[Append], now: int) -> l
         try:
             results += write_batch(link, session, [append], now)
         except Exception as error:
-            if is_machine(error):
+            if not is_value(error):
                 raise
             link.run("ROLLBACK TO alone")
             guard = Guard(append.execution, f"{type(error).__name__}: {error}")
@@ -238,7 +249,7 @@ def _without_misfits(link: Link, members: list[_Member], results: list[Appended]
 def _write_others(link: Link, members: list[_Member]) -> None:
     consumed = [(seq, m.id, number) for m in members for number, seq in m.append.consumed]
     if consumed and link.many(_CONSUME, consumed) != len(consumed):
-        raise _Misfit("a message to consume is not there or was consumed before")
+        raise Misfit("a message to consume is not there or was consumed before")
     effects = [(m.id, *row[1:]) for m in members for row in m.append.effects]
     if effects:
         link.many(_EFFECT, effects)
@@ -264,4 +275,4 @@ def _change(link: Link, session: int, members: list[_Member], now: int) -> None:
              change.checkpoint_seq, now, member.id, owner, member.append.tenure)
         )  # fmt: skip
     if rows and link.many(_CHANGE, rows) != len(rows):
-        raise _Misfit("the execution is not the session's in this tenure")
+        raise Misfit("the execution is not the session's in this tenure")

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from .errors import TransactionEnded, TransactionTooLong
-from .sqlite_append import write_batch, write_each
-from .sqlite_link import Link, is_machine
+from .sqlite_append import is_value, write_batch, write_each
+from .sqlite_link import Link
 from .store import Append, Appended
 from .transactional import Tx, end
 
@@ -62,7 +62,7 @@ class SqliteStepTransaction:
         try:
             results = write_batch(self._link, self._session, batch, self._now())
         except Exception as error:
-            if is_machine(error):
+            if not is_value(error):
                 raise
             self._link.run("ROLLBACK TO rows")
             results = write_each(self._link, self._session, batch, self._now())
