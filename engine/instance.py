@@ -140,9 +140,7 @@ class Instance:
         evidence: str = "",
     ) -> EffectRow:
         effect = self.program.net.site[site].effect
-        return EffectRow(
-            self.id, opened.key, site, effect, opened.seq, outcome, seq, by, evidence
-        )
+        return EffectRow(self.id, opened.key, site, effect, opened.seq, outcome, seq, by, evidence)
 
     # --- what became durable ------------------------------------------------------------------
 

@@ -17,7 +17,17 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from ..model.firing import fire_with_glue, replay
-from ..model.marking import RESULT, Entry, IllegalFiring, Marking, Moment, Token, Wiring, enabled, wire
+from ..model.marking import (
+    RESULT,
+    Entry,
+    IllegalFiring,
+    Marking,
+    Moment,
+    Token,
+    Wiring,
+    enabled,
+    wire,
+)
 from ..model.net import PlaceKind, Site, SiteKind, TransitionKind
 from ..model.program import Program
 from .bodies import NOTHING, Body, Raw, raws
@@ -182,7 +192,14 @@ def _step_wants(wiring: Wiring, state: State, origin: str, place: int, token: To
     if (place, TransitionKind.INTENT) in wiring.by_kind:
         return []  # its intent comes first
     return [
-        Call("step", place, token.seq, site, _arguments(site, token), key_of(state, origin, site.name))
+        Call(
+            "step",
+            place,
+            token.seq,
+            site,
+            _arguments(site, token),
+            key_of(state, origin, site.name),
+        )
     ]
 
 
@@ -217,9 +234,7 @@ def _wait_wants(wiring: Wiring, state: State, origin: str, place: int, token: To
     return found
 
 
-_SEEKERS: Mapping[
-    PlaceKind, Callable[[Wiring, State, str, int, Token], list[Want]]
-] = {
+_SEEKERS: Mapping[PlaceKind, Callable[[Wiring, State, str, int, Token], list[Want]]] = {
     PlaceKind.BEFORE: _step_wants,
     PlaceKind.DURING: _step_wants,
     PlaceKind.DOUBT: _doubt_wants,
