@@ -117,7 +117,7 @@ class Caller:
         while (left := moment - self.store.now()) > 0:
             await self.clock.sleep(left / 1e6)
         if not (call.role == "step" and step.effect in _FREE):
-            while not self.lease.allows_call(self.clock.monotonic()):
+            while not self.lease.may_call(self.clock.monotonic()):
                 await self.clock.sleep(0.05)
 
     async def _once(self, instance: Instance, call: Call, step: Step[..., Any], tx: Any = None) -> Any:

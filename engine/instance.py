@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..model.marking import wire
+from ..model.marking import Entry, wire
 from ..model.net import TransitionKind
 from ..model.program import Program
 from . import bodies, kernel
@@ -76,10 +76,10 @@ class Instance:
 
     def write(self, step: kernel.Step, at: int) -> Record:
         """Take a step of the kernel into the state and into the pending append."""
-        self.state = step.state
+        before, self.state = self.state, step.state
         record = self.record(step.kind, step.transition, step.body, at)
         if step.transition != NO_TRANSITION:
-            self._ledger(step, record)
+            self._ledger(before, step, record)
         return record
 
     def record(self, kind: Kind, transition: int, body: Body, at: int) -> Record:
@@ -108,7 +108,7 @@ class Instance:
             append.change = RowChange()
         return append.change
 
-    def _ledger(self, step: kernel.Step, record: Record) -> None:
+    def _ledger(self, before: State, step: kernel.Step, record: Record) -> None:
         told = self.program.net.transitions[step.transition]
         append = self.append()
         if told.kind is TransitionKind.INTENT:
@@ -126,7 +126,9 @@ class Instance:
                 )
             )
         elif told.kind is TransitionKind.UNDO:
-            opened = Opened(-1, 0, step.body.k)
+            (place,) = self.wiring.takes[step.transition]
+            entry: Entry = before.marking[place].frame[told.stack][-1]
+            opened = Opened(entry.seq, 0, entry.key)
             row = self._effect(told.site, opened, "undone", record.seq, step.body.by or "undo")
             append.effects.append(row)
 

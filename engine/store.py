@@ -220,6 +220,11 @@ class StepTransaction(Protocol):
 class Store(Protocol):
     """Transactions of the protocol, then plain reads. Everything that returns is durable."""
 
+    @property
+    def weak(self) -> bool:
+        """The settings allow that an acknowledged commit is lost: no effect with an intent then."""
+        ...
+
     async def open(self) -> None:
         """Create or check the schema, read back the durability settings; refuses what is weaker."""
         ...

@@ -44,7 +44,7 @@ class Worker:
         self.programs: dict[str, Program] = {}
         self.instances: dict[str, Instance] = {}
         self.session = 0
-        self.lease = Lease()
+        self.lease = Lease(clock.monotonic())
         self.watch = Watch()
         self.committer = Committer(
             store, clock, lambda: self.session, self._settled, self._lost_session
@@ -73,7 +73,7 @@ class Worker:
     async def _register(self) -> None:
         sent = self.clock.monotonic()
         self.session = await self.store.register(self.identity)
-        self.lease.beaten(sent)
+        self.lease.acknowledged(sent)
         self._begin_beating()
 
     def _begin_beating(self) -> None:
@@ -84,7 +84,7 @@ class Worker:
             sent = self.clock.monotonic()
             if not self.store.beat(session):
                 return False  # fenced: the next append finds out
-            self.lease.beaten(sent)
+            self.lease.acknowledged(sent)
             return True
 
         self._stop_beat = self.clock.every(BEAT_SECONDS, beat)
@@ -162,13 +162,12 @@ class Worker:
 
     async def _sweep(self) -> None:
         """Fence sessions that are provably gone, or whose beat stood still for a lease."""
-        for row in await self.store.sessions():
-            if row.id == self.session:
-                continue
-            gone = provably_gone(row.identity, self.identity)
-            if gone or self.watch.expired(row.id, row.beats, self.clock.monotonic()):
-                if await self.store.fence(row.id):
-                    self._look_for_work = True
+        others = [row for row in await self.store.sessions() if row.id != self.session]
+        expired = self.watch.expired(others, self.clock.monotonic())
+        for row in others:
+            if row.id in expired or provably_gone(row.identity, self.identity):
+                await self.store.fence(row.id)
+                self._look_for_work = True
                 _LOG.info("session %s of %s is fenced", row.id, row.identity.worker)
 
     async def _claim(self) -> None:
@@ -296,7 +295,7 @@ class Worker:
         """Rule 10: a new session takes the executions over, then reads what became of the commit."""
         sent = self.clock.monotonic()
         self.session, tenures = await self.store.handover(self.session, self.identity)
-        self.lease.beaten(sent)
+        self.lease.acknowledged(sent)
         self._begin_beating()
         for instance in list(self.instances.values()):
             if instance.id == 0:
@@ -325,7 +324,7 @@ class Worker:
         instance.rechain(tenure, self.session, keep)
 
     def _may_intend(self, instance: Instance) -> bool:
-        return self.lease.allows_call(self.clock.monotonic())
+        return self.lease.may_call(self.clock.monotonic())
 
 
 def _ignore(key: str, ended: tuple[Status, Body] | None) -> None:
