@@ -1,0 +1,283 @@
+"""The Store port: every transaction the engine makes, and the rows it reads. No database lives here.
+
+Safety rests on three guards inside `append`: the own session is not fenced (read in the same
+transaction), the primary key (execution, seq), and the hash of the record before the first new one.
+Times are microseconds since 1970 (UTC) by the database's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+from .records import Record
+
+
+class Status(StrEnum):
+    """Where an execution stands. Only the last three are final."""
+
+    ACTIVE = "active"  # owned and running, ready to be claimed, or parked until wake_at or a message
+    STALLED = "stalled"  # waits for a person or a fix
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        return self in (Status.DONE, Status.FAILED, Status.CANCELLED)
+
+
+class Fenced(BaseException):
+    """The own session may not append any more. Drop everything in memory and register anew."""
+
+
+class Ambiguous(BaseException):
+    """The commit was sent and nobody knows whether it holds. The session must end (rule 10)."""
+
+
+class Guard(NamedTuple):
+    """An append that did not fit the log it was made for: another writer, or a bug of ours."""
+
+    execution: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a session is: enough to tell, on the same host, that its process is provably gone."""
+
+    worker: str
+    host: str
+    boot: str  # boot id of the machine
+    namespace: str  # PID namespace
+    pid: int
+    started: int  # start time of the process in clock ticks since boot
+
+
+class SessionRow(NamedTuple):
+    id: int
+    identity: Identity
+    beats: int
+    suspect: int | None  # execution named before it was run alone
+    fenced: bool
+
+
+class ExecutionRow(NamedTuple):
+    """The row of an execution; changes only with status, owner, tenure, wake-up, checkpoint, mail."""
+
+    id: int
+    key: str
+    workflow: str
+    version: int
+    net: str  # digest
+    input_digest: bytes
+    status: Status
+    owner: int | None
+    tenure: int
+    mail: int  # messages ever sent to it
+    waits: str | None  # channels waited for, comma separated; "*" = any; None = none
+    wake_at: int | None  # due: claimable; None: only mail wakes it
+    checkpoint: bytes | None
+    checkpoint_seq: int  # the checkpoint includes this record; -1 without
+    lost: bool  # released by a fence while owned
+    recoveries: int
+    created: int
+    updated: int
+
+
+class MessageRow(NamedTuple):
+    execution: int
+    number: int  # 1, 2, ... in order of arrival
+    id: str  # the sender's, for deduplication
+    channel: str
+    body: bytes
+    arrived: int
+    consumed_at: int | None  # seq of the record that took it
+
+
+class EffectRow(NamedTuple):
+    """Ledger row of a compensatable or irreversible effect."""
+
+    execution: int
+    key: str
+    site: str
+    effect: str
+    intent_seq: int
+    outcome: str  # "open", "landed", "refused", "in-doubt", "voided", "undone"
+    outcome_seq: int | None
+    decided_by: str  # "", "call", "probe", "evidence", "desk:NAME", "undo"
+    evidence: str
+
+
+class AttemptRow(NamedTuple):
+    execution: int
+    site: str
+    count: int
+    first_at: int
+    next_at: int
+    error: str
+
+
+@dataclass(slots=True)
+class Create:
+    """A new execution; `input` is the canonical input, kept in record 0."""
+
+    key: str
+    workflow: str
+    version: int
+    net: str
+    input_digest: bytes
+    owner: int | None  # the own session when it will run here at once
+    wake_at: int | None
+
+
+@dataclass(slots=True)
+class RowChange:
+    """What changes in the execution row; `None` leaves a column alone.
+
+    `release` gives the execution up (owner NULL) with `wake_at` and `waits`, on condition that no mail
+    arrived beyond `mail_seen` (rule 48); the same condition holds for a final status.
+    """
+
+    status: Status | None = None
+    release: bool = False
+    wake_at: int | None = None
+    waits: str | None = None
+    mail_seen: int | None = None
+    checkpoint: bytes | None = None
+    checkpoint_seq: int = -1
+
+
+@dataclass(slots=True)
+class Append:
+    """What one execution adds to a batch. All or none of it, in one transaction with the others."""
+
+    execution: int  # 0 with `create`
+    tenure: int
+    previous: bytes  # hash of the record before the first new one; the genesis hash with `create`
+    records: list[Record] = field(default_factory=list[Record])
+    create: Create | None = None
+    consumed: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])  # number, seq
+    effects: list[EffectRow] = field(default_factory=list[EffectRow])  # inserted or replaced by key
+    attempts: list[AttemptRow] = field(default_factory=list[AttemptRow])
+    attempts_done: list[str] = field(default_factory=list[str])  # sites whose counters go
+    change: RowChange | None = None
+
+
+class Appended(NamedTuple):
+    """What became of one `Append`. `mail` tells that the release or finish met new mail and was left
+    out (records of a finish too: nothing of this execution was written). `existing` is the row found
+    under the key of a `create`, nothing of this append was written then."""
+
+    execution: int
+    ok: bool
+    mail: bool = False
+    existing: ExecutionRow | None = None
+    guard: Guard | None = None
+
+
+class Claimed(NamedTuple):
+    """An execution taken over, with what is needed to go on: the records after the checkpoint."""
+
+    row: ExecutionRow  # as after the claim: own owner, raised tenure
+    lost: bool  # a fence took it from another session: open calls are in doubt
+    records: list[Record]
+    messages: list[MessageRow]  # not consumed yet
+    attempts: list[AttemptRow]
+    head: bytes  # hash of the last record
+
+
+class Store(Protocol):
+    """Transactions of the protocol, then plain reads. Everything that returns is durable."""
+
+    async def open(self) -> None:
+        """Create or check the schema, read back the durability settings; refuses what is weaker."""
+        ...
+
+    async def close(self) -> None: ...
+
+    def now(self) -> int:
+        """Database time in microseconds."""
+        ...
+
+    # --- sessions -----------------------------------------------------------------------------
+    async def register(self, identity: Identity) -> int: ...
+
+    def beat(self, session: int) -> bool:
+        """Raise the beat counter, from any thread, on a connection of its own. False: fenced."""
+        ...
+
+    async def sessions(self) -> list[SessionRow]:
+        """All that are not fenced."""
+        ...
+
+    async def fence(self, session: int) -> int:
+        """End a session's right to append and release its executions (`lost`); how many."""
+        ...
+
+    async def handover(self, session: int, identity: Identity) -> tuple[int, dict[int, int]]:
+        """Fence the own session, register the next, move its executions over with tenure + 1.
+
+        Returns the new session and the tenures by execution. For ambiguous commits (rule 10).
+        """
+        ...
+
+    async def suspect(self, session: int, execution: int | None) -> None:
+        """Name, before it runs, the execution that may kill this process; None: nobody."""
+        ...
+
+    async def claim(self, session: int, nets: Sequence[str], limit: int) -> list[Claimed]:
+        """Take due executions without a living owner whose net is served here; tenure + 1 each."""
+        ...
+
+    # --- the log ------------------------------------------------------------------------------
+    async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
+        """One transaction for all. Raises Fenced or Ambiguous."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """A write transaction for a transactional step, with the write lock held; see sqlite.py."""
+        ...
+
+    async def start(self, create: Create, record: Record) -> ExecutionRow | None:
+        """Create without owning; returns the row found under the key instead, or None if created."""
+        ...
+
+    async def send(self, key: str, channel: str, id: str, body: bytes) -> int:
+        """Put a message into an execution's inbox; its number. Raises NoSuchExecution,
+        ExecutionFinished; a known id with the same body is accepted again, with another refused."""
+        ...
+
+    async def resume(self, key: str) -> bool:
+        """Make a stalled execution claimable again."""
+        ...
+
+    async def define(self, net: str, workflow: str, version: int, body: bytes) -> None: ...
+
+    # --- reads --------------------------------------------------------------------------------
+    def changes(self) -> int:
+        """A number that differs when another connection has committed; cheap enough to poll."""
+        ...
+
+    async def next_wake(self) -> int | None:
+        """The earliest `wake_at` of an unowned active execution."""
+        ...
+
+    async def find(self, key: str) -> ExecutionRow | None: ...
+
+    async def list(
+        self, *, workflow: str | None = None, status: str | None = None, limit: int = 100
+    ) -> list[ExecutionRow]: ...
+
+    async def log(self, execution: int, after: int = -1) -> list[Record]: ...
+
+    async def messages(self, execution: int, after: int = 0) -> list[MessageRow]: ...
+
+    async def effects(self, execution: int | None = None) -> list[EffectRow]: ...
+
+    async def attempts(self, execution: int) -> list[AttemptRow]: ...
+
+    async def definition(self, net: str) -> bytes | None: ...
