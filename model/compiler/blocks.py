@@ -23,7 +23,7 @@ class Leave(ast.Pass):
     _fields = ("label",)
     label: str
 
-    def __init__(self, label: str, at: ast.AST | None = None) -> None:
+    def __init__(self, label: str = "", at: ast.AST | None = None) -> None:
         super().__init__()
         self.label = label
         if at is not None:
