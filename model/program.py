@@ -43,3 +43,4 @@ class Program:
     glue: Mapping[str, Glue]  # vanishing place -> its code; absent: one exit, nothing to run
     results: Mapping[str, Codec] = field(default_factory=dict[str, Codec])  # call site -> result codec
     blocks: Sequence[object] = ()  # the block tree, for drawings: see compiler/blocks.py
+    warnings: Sequence[object] = ()  # findings that did not stop compilation
