@@ -15,7 +15,7 @@ from ..net import Net
 
 
 class NotAFiring(ValueError):
-    """A claimed run fires a transition that is not enabled: a wrong witness, never the user's fault."""
+    """A claimed run is none: a transition is not enabled. Our defect, never the user's fault."""
 
     def __init__(self, position: int, transition: str, missing: str) -> None:
         super().__init__(position, transition, missing)
@@ -83,7 +83,7 @@ class Control:
             here.append(row)
 
     def successors(self, state: int) -> tuple[list[tuple[int, int]], list[int]]:
-        """Return (transition, next state) of every safe firing, and the transitions that are unsafe."""
+        """Return (transition, next state) of each safe firing, and the unsafe transitions."""
         moves: list[tuple[int, int]] = []
         unsafe: list[int] = []
         glued = state & self._vanishing

@@ -1,9 +1,9 @@
 """Explicit reachability: every state of a control net, breadth first, with parents and limits.
 
-Breadth first makes each path to a state a shortest one. The search stops at a limit of states or when
-the caller says that time is out (this floor reads no clock); what was found until then stays true,
-and `Space.complete` says that the rest is unknown. Properties are judged elsewhere (`sound.py`,
-`effects.py`).
+Breadth first makes each path to a state a shortest one. The search stops at a limit of states or
+when the caller says that time is out (this floor reads no clock); what was found until then stays
+true, and `Space.complete` says that the rest is unknown. Properties are judged elsewhere
+(`sound.py`, `effects.py`).
 """
 
 from __future__ import annotations

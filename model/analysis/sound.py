@@ -56,23 +56,26 @@ class Soundness:
     def option_to_complete(self) -> Verdict:
         """From every reachable marking, one final token can be reached, alone."""
         space = self.space
-        stuck = next((i for i, moves in enumerate(space.moves) if self._is_dead(i, moves)), None)
-        if stuck is not None:
-            left = ", ".join(space.control.marking(space.states[stuck]))
-            says = f"nothing can fire any more, and the case has not ended: tokens in {left}"
-            return self._violated("option_to_complete", space.path(stuck), says)
-        if space.complete:
-            lost = self._hopeless()
-            if lost is not None:
-                left = ", ".join(space.control.marking(space.states[lost]))
-                says = f"from here the case can go on for ever, but never end: tokens in {left}"
-                return self._violated("option_to_complete", space.path(lost), says)
+        lost = self._hopeless() if space.complete else self._dead()
+        if lost is not None:
+            left = ", ".join(space.control.marking(space.states[lost]))
+            more = "nothing can fire any more" if not space.moves[lost] else "much may still fire"
+            says = f"the case can never end from here ({more}): tokens in {left}"
+            return self._violated("option_to_complete", space.path(lost), says)
         return self._rest("option_to_complete", FAIR)
 
-    def _is_dead(self, state: int, moves: list[tuple[int, int]]) -> bool:
-        if moves or self.space.states[state] in self._finals:
-            return False
-        return all(state != unsafe for unsafe, _ in self.space.unsafe)
+    def _dead(self) -> int | None:
+        """The first state found where nothing can fire though the case has not ended."""
+        space = self.space
+        alive = {state for state, _ in space.unsafe}
+        return next(
+            (
+                i
+                for i, moves in enumerate(space.moves)
+                if not moves and i not in alive and space.states[i] not in self._finals
+            ),
+            None,
+        )
 
     def _hopeless(self) -> int | None:
         """The first state, in order of discovery, from which no end can be reached."""
@@ -134,9 +137,7 @@ class Soundness:
         """Holds when everything was explored, else inconclusive with the reason."""
         space = self.space
         if space.complete:
-            return Verdict(
-                name, Answer.HOLDS, METHOD, len(space.states), assumptions=assumptions
-            )
+            return Verdict(name, Answer.HOLDS, METHOD, len(space.states), assumptions=assumptions)
         return Verdict(
             name,
             Answer.INCONCLUSIVE,

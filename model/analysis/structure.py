@@ -64,10 +64,11 @@ def _apart(graph: nx.DiGraph[str]) -> list[str]:
 def _beyond(graph: nx.DiGraph[str], net: Net, *, ahead: bool) -> list[str]:
     """Nodes that no way leads to from the initial place, or from which none leads to an end."""
     reached: set[str] = set()
+    way = graph if ahead else graph.reverse(copy=False)
     starts = [net.initial] if ahead else net.finals
     for place in starts:
         node = f"p:{place}"
-        reached |= {node} | set(nx.descendants(graph, node) if ahead else nx.ancestors(graph, node))
+        reached |= {node} | set(nx.dfs_preorder_nodes(way, node))
     return [n for n in graph.nodes if n not in reached]
 
 
@@ -77,7 +78,7 @@ def _vanishing_cycle(graph: nx.DiGraph[str]) -> list[str]:
     Only arcs between vanishing places and the transitions that take from them count; scope tokens
     that are taken and put back do not make a cycle.
     """
-    vanishing = {n for n, kind in graph.nodes(data="kind") if kind == PlaceKind.VANISHING}
+    vanishing = {n for n in graph.nodes if graph.nodes[n]["kind"] == PlaceKind.VANISHING}
     passed = {t for v in vanishing for t in graph.successors(v)}
     inside = graph.subgraph(vanishing | passed)
     cycle = next((c for c in nx.strongly_connected_components(inside) if len(c) > 1), None)
