@@ -95,7 +95,9 @@ class _Compilation:
             at = node if node is not None else self.first_use(variable)
             text = f"`{variable}` may be unset here"
             why = "what rests over an await has a value for every variable"
-            self.build.problem("PD207", at, text, why, f"give `{variable}` a value before the branch")
+            self.build.problem(
+                "PD207", at, text, why, f"give `{variable}` a value before the branch"
+            )
 
     def first_use(self, variable: str) -> ast.AST:
         for node in ast.walk(self.function.node):
@@ -187,7 +189,10 @@ class _Compilation:
             tuple(replace(t.made) for t in draft.transitions),
             tuple(s for s in sites if s.name in alive),
             types={v: c.text for v, c in self.codecs.items()},
-            glue={n: code_digest((*s.code, *s.catching)) for n, s in zip(glued, stretches, strict=True)},
+            glue={
+                n: code_digest((*s.code, *s.catching))
+                for n, s in zip(glued, stretches, strict=True)
+            },
             initial=initial,
         )
         signals = [s for w in waits for s in w.signals if s is not None]

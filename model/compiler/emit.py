@@ -167,7 +167,9 @@ class Emitter:
         dispatch = self.glue(block, "except", tuple(tests), inside)
         orelse = self.emit(block.orelse, ways)
         caught = (*ways.catching, *(h.types for h in block.handlers))
-        return self.emit(block.body, replace(ways.but(next=orelse, raise_=dispatch), catching=caught))
+        return self.emit(
+            block.body, replace(ways.but(next=orelse, raise_=dispatch), catching=caught)
+        )
 
     def _test(self, handler: Handler, label: str) -> ast.stmt:
         at = handler.types

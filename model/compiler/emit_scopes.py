@@ -61,7 +61,9 @@ def emit_fork(emitter: Emitter, block: Fork, ways: Ways) -> str:
 class _Fork:
     def __init__(self, emitter: Emitter, block: Fork, ways: Ways) -> None:
         self.emitter, self.block, self.ways = emitter, block, ways
-        labels = [b.site.name if isinstance(b, StepCall) else b.sites[0].name for b in block.branches]
+        labels = [
+            b.site.name if isinstance(b, StepCall) else b.sites[0].name for b in block.branches
+        ]
         self.tag = f"{block.kind} {', '.join(labels)}"
         self.live = self.place(f"in {self.tag}", PlaceKind.SCOPE)
         self.ending = self.place(f"ending {self.tag}", PlaceKind.ENDING)

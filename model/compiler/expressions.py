@@ -182,9 +182,7 @@ def _parts(node: ast.expr) -> list[tuple[str, int, ast.expr]]:
 
 
 def _items(name: str, nodes: list[ast.expr]) -> list[tuple[str, int, ast.expr]]:
-    return [
-        (name, i, n.value if isinstance(n, ast.Starred) else n) for i, n in enumerate(nodes)
-    ]
+    return [(name, i, n.value if isinstance(n, ast.Starred) else n) for i, n in enumerate(nodes)]
 
 
 def _put(new: ast.expr, name: str, index: int, value: ast.expr) -> None:

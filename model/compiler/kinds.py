@@ -25,6 +25,7 @@ _TABLE: dict[object, Any] = {
     len: int, str: str, int: int, float: float, bool: bool, repr: str, isinstance: bool, any: bool,
     all: bool, ord: int, chr: str,
 }  # fmt: skip
+_MATCH_SELF: tuple[object, ...] = (bool, bytes, dict, float, int, list, set, str, tuple)
 _TEXT = {"upper", "lower", "strip", "replace", "join", "format", "title"}
 _SAME = frozenset({ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod})
 
@@ -47,15 +48,17 @@ class Kinds:
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 self.variables[node.target.id] = self.annotation(node.annotation)
                 self.declared.add(node.target.id)
-        for _ in range(4):
+        for settled in (False, False, False, True):
             before = dict(self.variables)
             self.assigned: dict[str, list[Any]] = {}
             for node in ast.walk(self.function.node):
                 self._assignment(node)
             for name, found in self.assigned.items():
                 if name not in self.declared:
-                    self.variables[name] = join(found)
-            if self.variables == before:
+                    # A loop feeds a variable its own type: what is not known yet adds nothing.
+                    known = [k for k in found if k is not UNKNOWN]
+                    self.variables[name] = join(found if settled else known)
+            if settled and self.variables == before:
                 return
 
     def _assignment(self, node: ast.AST) -> None:
@@ -96,6 +99,9 @@ class Kinds:
             case ast.MatchClass():
                 cls = self.function.resolve(pattern.cls)
                 fields = _fields(cls)
+                if cls in _MATCH_SELF and pattern.patterns:
+                    self._pattern(pattern.patterns[0], cls)
+                    return
                 positions = getattr(cls, "__match_args__", ())
                 named = zip((*positions[: len(pattern.patterns)], *pattern.kwd_attrs),
                             (*pattern.patterns, *pattern.kwd_patterns), strict=False)  # fmt: skip
@@ -171,6 +177,9 @@ class Kinds:
                 kind = join([self.of(p) for p in parts])
                 base = list if isinstance(node, ast.List) else set
                 return UNKNOWN if kind is UNKNOWN else types.GenericAlias(base, (kind,))
+            case ast.Dict(keys=keys, values=values) if keys and None not in keys:
+                sides = join([self.of(k) for k in keys if k]), join([self.of(v) for v in values])
+                return UNKNOWN if UNKNOWN in sides else types.GenericAlias(dict, sides)
             case ast.ListComp(generators=[part]):
                 kind = self._inside(part, node.elt)
                 return UNKNOWN if kind is UNKNOWN else types.GenericAlias(list, (kind,))
@@ -207,7 +216,11 @@ class Kinds:
                 return tuple[int, self.element(args[0])]
             if target is zip:
                 return tuple.__class_getitem__(tuple(self.element(a) for a in args))
-            if isinstance(node.func, ast.Attribute) and node.func.attr in ("items", "keys", "values"):
+            if isinstance(node.func, ast.Attribute) and node.func.attr in (
+                "items",
+                "keys",
+                "values",
+            ):
                 pair = typing.get_args(self.of(node.func.value))
                 if len(pair) == 2:
                     whole = tuple[pair[0], pair[1]]

@@ -250,9 +250,7 @@ class _Statements:
         body = build.sequence(s, lambda: self.body(s.body))
         handlers = tuple(self.handler(h) for h in s.handlers)
         orelse = build.sequence(s, lambda: self.body(s.orelse))
-        build.add(
-            Try(id=number, span=build.span(s), body=body, handlers=handlers, orelse=orelse)
-        )
+        build.add(Try(id=number, span=build.span(s), body=body, handlers=handlers, orelse=orelse))
 
     def handler(self, h: ast.ExceptHandler) -> Handler:
         build, outer = self.build, self.caught
@@ -285,5 +283,3 @@ class _Statements:
         body = build.sequence(s, lambda: self.body(s.body))
         self.expressions.calls.saga = outer
         build.add(Saga(id=number, span=build.span(s), stack=stack, body=body))
-
-

@@ -140,7 +140,9 @@ def _called(program: Program, able: Any, t: Any, frame: Any) -> tuple[int, dict[
     try:
         result = program.results[t.site].seal(asyncio.run(step.fn(*args, **kwargs)))
     except Exception as error:
-        i, to = next((i, x) for i, x in able if x.site == t.site and x.kind in (T.RAISES, T.REFUSED))
+        i, to = next(
+            (i, x) for i, x in able if x.site == t.site and x.kind in (T.RAISES, T.REFUSED)
+        )
         return i, {to.binds: program.codecs["$error"].seal(error)}
     i, to = next((i, x) for i, x in able if x.site == t.site and x.kind in good)
     return i, {to.binds or RESULT: result}
