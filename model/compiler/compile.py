@@ -13,9 +13,10 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from ..language.workflows import Workflow
-from ..net import Net, PlaceKind, Place, Span
+from ..net import Net, Place, PlaceKind, Span
 from ..program import Glue, Program
-from ..values import Codec, TypeRefused, codec, exception_codec
+from ..values import Codec, TypeRefused, exception_codec
+from ..values.catalogue import codec
 from .blocks import Sequence, StepCall, Wait
 from .build import Builder, Problem
 from .digest import code_digest
@@ -101,9 +102,9 @@ class _Compilation:
 
     def first_use(self, variable: str) -> ast.AST:
         for node in ast.walk(self.function.node):
-            if isinstance(node, ast.Name) and node.id == variable:
-                if isinstance(node.ctx, ast.Load):
-                    return node
+            named = isinstance(node, ast.Name) and node.id == variable
+            if named and isinstance(node.ctx, ast.Load):
+                return node
         return self.function.node
 
     # --- types ----------------------------------------------------------------------------

@@ -42,7 +42,8 @@ class Function:
                 return cells[name].cell_contents
             except ValueError:  # not assigned yet
                 return None
-        return self.fn.__globals__.get(name, getattr(builtins, name, None))
+        known: dict[str, object] = self.fn.__globals__
+        return known.get(name, getattr(builtins, name, None))
 
 
 def find(fn: types.FunctionType) -> Function | None:
@@ -64,7 +65,7 @@ def _functions(text: str) -> tuple[ast.AsyncFunctionDef, ...]:
 
 
 def _assigned(node: ast.AsyncFunctionDef) -> set[str]:
-    """Names the function's own scope assigns; comprehensions and nested functions have their own."""
+    """Names that the function's own scope assigns; inner scopes have their own."""
     found: set[str] = set()
     todo: list[Any] = list(node.body)
     while todo:

@@ -219,6 +219,23 @@ async def tangled(x: int) -> int:
     return max(await add(got, b=await add(1)), got, int(both))
 
 
+def mark(n: int) -> int:
+    """Leaves a trace of when it was evaluated."""
+    TRACE.append(f"mark {n}")
+    return n
+
+
+@workflow
+async def ordered(x: int) -> int:
+    y = mark(1) + await add(mark(2), b=mark(3)) * mark(4) + await add(mark(5)) - mark(6)
+    xs = [mark(7), await add(mark(8)), mark(9), *[mark(10)]]
+    if mark(x) > 0 and (await add(mark(11))) > mark(12) or (await add(mark(13))) < 0:
+        y += mark(14) + await add(xs[0], mark(15))
+    d = {mark(16): await add(mark(17)), mark(18): mark(19)}
+    z = (w := mark(20)) + await add(w) if await add(x) > 1 else -(await add(mark(21)))
+    return max(y, z, len(d), await add(mark(22)), mark(23))
+
+
 @workflow
 async def loops(n: int) -> int:
     total = 0
@@ -327,6 +344,7 @@ CASES: list[tuple[Workflow[..., Any], list[tuple[Any, ...]]]] = [
     (straight, [(3,), (0,)]),
     (nothing, [()]),
     (tangled, [(0,), (1,), (7,)]),
+    (ordered, [(0,), (1,), (-1,)]),
     (loops, [(0,), (2,), (4,), (9,)]),
     (guarded, [(0,), (1,)]),
     (checks, [(0,), (1,), (3,), (9,)]),
