@@ -137,7 +137,7 @@ class Kinds:
                 )
                 if base is UNKNOWN or UNKNOWN in parts:
                     return UNKNOWN
-                return base[parts if len(parts) > 1 else parts[0]]
+                return base[parts if len(parts) != 1 else parts[0]]
             case _:
                 return UNKNOWN
 
@@ -146,6 +146,8 @@ class Kinds:
         match node:
             case ast.Constant(value=value):
                 return None if value is None else type(value)
+            case ast.Starred(value=value):
+                return self.element(value)
             case ast.JoinedStr():
                 return str
             case ast.Compare() | ast.UnaryOp(op=ast.Not()):

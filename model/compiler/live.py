@@ -22,6 +22,7 @@ class Function:
     """A workflow's function with its definition; `local` are its parameters and own variables."""
 
     fn: types.FunctionType
+    scope: dict[str, object]  # the globals of its module
     node: ast.AsyncFunctionDef
     local: frozenset[str]
 
@@ -42,8 +43,7 @@ class Function:
                 return cells[name].cell_contents
             except ValueError:  # not assigned yet
                 return None
-        known: dict[str, object] = self.fn.__globals__
-        return known.get(name, getattr(builtins, name, None))
+        return self.scope.get(name, getattr(builtins, name, None))
 
 
 def find(fn: types.FunctionType) -> Function | None:
@@ -54,7 +54,7 @@ def find(fn: types.FunctionType) -> Function | None:
         first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
         if node.name == fn.__name__ and first == code.co_firstlineno:
             own = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
-            return Function(fn, node, frozenset(own | _assigned(node)))
+            return Function(fn, fn.__globals__, node, frozenset(own | _assigned(node)))
     return None
 
 
