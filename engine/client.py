@@ -23,7 +23,6 @@ from ..model.errors import (
     PlacementError,
     Stalled,
 )
-from ..model.formats.json import to_json
 from ..model.language.calls import taken
 from ..model.language.waits import Signal
 from ..model.language.workflows import Workflow
@@ -32,6 +31,7 @@ from ..model.values import Value, codec
 from . import bodies, kernel, post
 from .bodies import NOTHING, Body, Raw
 from .clock import Clock, SystemClock
+from .definitions import describe
 from .differences import difference
 from .instance import Instance
 from .leases import own_identity
@@ -151,7 +151,7 @@ class Engine:
                 "synchronous is below FULL: a commit that was acknowledged can vanish",
                 "open the engine without synchronous='NORMAL'",
             )
-        await self.store.define(net.digest, net.name, net.version, to_json(net).encode())
+        await self.store.define(net.digest, net.name, net.version, describe(program))
         self.worker.programs[net.digest] = program
         self.worker.kick()
 
