@@ -67,9 +67,9 @@ def identity() -> Identity:
 class Lab:
     """A store, a clock that the test turns, and short ways to say what a worker does."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, **settings: Any) -> None:
         self.time = 1_000_000
-        self.store = SqliteStore(path, now=lambda: self.time)
+        self.store = SqliteStore(path, now=lambda: self.time, **settings)
 
     net = NET
     record = staticmethod(record)
@@ -128,3 +128,9 @@ async def lab(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[L
     await lab.store.open()
     yield lab
     await lab.store.close()
+
+
+@pytest.fixture
+def laboratory() -> type[Lab]:
+    """The laboratory itself, for tests that open a store of their own."""
+    return Lab
