@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..model.firing import GlueStuck
-from ..model.net import TransitionKind
+from ..model.net import PlaceKind, TransitionKind
 from . import kernel, post
 from .bodies import Body
 from .clock import Clock
@@ -87,7 +87,7 @@ class Driver:
 
     def _advance(self, instance: Instance) -> bool:
         wiring, state = instance.wiring, instance.state
-        transition = kernel.next_auto(wiring, state)
+        transition = kernel.next_auto(wiring, state, instance.durable)
         if transition is None and not self._cancel_waits(instance) and self.may_intend(instance):
             transition = kernel.next_intent(wiring, state)
         if transition is not None:
@@ -135,6 +135,9 @@ class Driver:
                 instance.running[wish] = self.make_call(instance, call)
         dues = [w.due for w in wants if isinstance(w, Wait) and w.due]
         self._alarm(instance, min(dues, default=None))
+        if instance.durable < instance.seq - 1 and _goes_on(instance):
+            instance.starts.append((instance.seq - 1, lambda: self.pump(instance)))
+            return
         if instance.running:
             return
         if not wants:
@@ -216,6 +219,12 @@ class Driver:
     def transition(self, instance: Instance, place: int, kind: TransitionKind) -> int | None:
         """The transition of a kind that leaves a place of this instance's net."""
         return kernel.transition_of(instance.wiring, place, kind)
+
+
+def _goes_on(instance: Instance) -> bool:
+    """An outcome waits to be durable before the code behind it runs."""
+    places = instance.program.net.places
+    return any(places[p].kind is PlaceKind.AFTER for p in instance.state.marking)
 
 
 def _hopeless(instance: Instance, want: Want) -> bool:

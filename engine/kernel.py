@@ -133,14 +133,19 @@ def key_of(state: State, origin: str, site: str) -> str:
 # --- what may happen ----------------------------------------------------------------------------
 
 
-def next_auto(wiring: Wiring, state: State) -> int | None:
-    """A transition that needs nothing but the marking, or None. Drains and joins come first."""
+def next_auto(wiring: Wiring, state: State, durable: int) -> int | None:
+    """A transition that needs nothing but the marking, or None. Drains and joins come first.
+
+    No code runs behind an outcome of a call with an intent before it is durable (`go on`).
+    """
     found: int | None = None
     for place, token in state.marking.items():
         for transition in wiring.autos[place]:
             if not enabled(wiring, state.marking, transition):
                 continue
             told = wiring.net.transitions[transition]
+            if told.kind is TransitionKind.GO_ON and token.seq > durable:
+                continue
             if told.kind is TransitionKind.UNDONE and token.frame[told.stack]:
                 continue
             if told.kind in (TransitionKind.DRAIN, TransitionKind.JOIN):

@@ -168,7 +168,9 @@ class Site:
 
     name: str  # unique, readable: "charge_card", "charge_card 2"; part of effect keys
     kind: SiteKind
-    target: str  # step: module:qualname; signal: channel; timer: "sleep", "sleep_until", "after", "at"
+    target: (
+        str  # step: module:qualname; signal: channel; timer: "sleep", "sleep_until", "after", "at"
+    )
     effect: str = ""  # step: the effect class
     arguments: tuple[tuple[str, str], ...] = ()  # (parameter, variable)
     endless: bool = False  # step: Retry(attempts=None), so it cannot fail for good

@@ -41,5 +41,8 @@ class Program:
     codecs: Mapping[str, Codec]  # variable -> codec; also "$value" (the result) and "$error"
     channels: Mapping[str, Codec]  # signal name -> codec of its payload
     glue: Mapping[str, Glue]  # vanishing place -> its code; absent: one exit, nothing to run
-    results: Mapping[str, Codec] = field(default_factory=dict[str, Codec])  # call site -> result codec
+    results: Mapping[str, Codec] = field(
+        default_factory=dict[str, Codec]
+    )  # call site -> result codec
     blocks: Sequence[object] = ()  # the block tree, for drawings: see compiler/blocks.py
+    warnings: Sequence[object] = ()  # findings that did not stop compilation

@@ -1,0 +1,127 @@
+"""What the effect rules look at: a net's firings with bits that remember effects and sagas.
+
+One exploration under the atomic rule (exactly the engine's firings), with observers:
+
+- `open X`: an intent of X is durable and its occurrence is not over; `landed X`: and it has landed;
+- `pivot S`: since saga S was entered, an irreversible step inside it has landed.
+
+Only what is remembered is defined here; what must hold of it is in `effects.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ..net import Net, PlaceKind, Site, StackOp, TransitionKind
+from .control import Control, Observer
+from .explicit import Limits, Space, explore
+
+LANDS = frozenset({TransitionKind.LANDED, TransitionKind.SETTLED})
+OVER = frozenset(
+    {
+        TransitionKind.GO_ON,
+        TransitionKind.VOIDED,
+        TransitionKind.UNDID,
+        TransitionKind.REFUSED,
+        TransitionKind.RETRY,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Saga:
+    """A saga as the net shows it: its undo-stack variable, its live places, its undoing places."""
+
+    stack: str
+    live: frozenset[str]
+    undoing: frozenset[str]
+    enters: frozenset[int]
+    outer: str = ""  # the undo-stack variable of the saga around it, where the net tells
+
+
+def sagas(net: Net) -> tuple[Saga, ...]:
+    """The sagas of a net, in the order in which they are entered in the source."""
+    opened: dict[str, set[int]] = {}
+    outer: dict[str, str] = {}
+    for k, t in enumerate(net.transitions):
+        if t.stack_op is StackOp.OPEN:
+            opened.setdefault(t.stack, set()).add(k)
+        elif t.stack_op is StackOp.HAND_OVER:
+            outer[t.stack] = t.outer_stack
+    return tuple(
+        Saga(
+            stack,
+            _holders(net, stack, PlaceKind.SCOPE),
+            _holders(net, stack, PlaceKind.UNDOING),
+            frozenset(enters),
+            outer.get(stack, ""),
+        )
+        for stack, enters in opened.items()
+    )
+
+
+def _holders(net: Net, stack: str, kind: PlaceKind) -> frozenset[str]:
+    return frozenset(p.name for p in net.places if p.kind is kind and stack in p.frame)
+
+
+def firing(net: Net, kinds: Collection[TransitionKind], sites: Collection[str]) -> frozenset[int]:
+    """The transitions of these kinds at these sites."""
+    return frozenset(
+        k for k, t in enumerate(net.transitions) if t.kind in kinds and t.site in sites
+    )
+
+
+def with_effect(net: Net, *effects: str) -> tuple[Site, ...]:
+    """The call sites of these effect classes."""
+    return tuple(s for s in net.sites if s.effect in effects)
+
+
+class History:
+    """A net explored with observers; `without` leaves transitions out, to find the next witness."""
+
+    def __init__(self, net: Net, limits: Limits, without: Collection[int] = ()) -> None:
+        self.net = net
+        self.sagas = sagas(net)
+        self.sites = with_effect(net, "irreversible")
+        self._number: dict[str, int] = {}
+        observers = [*self._attempts(), *self._pivots()]
+        for number, observer in enumerate(observers):
+            self._number[observer.name] = number
+        control = Control(net, observers, atomic=True, without=without)
+        self.space: Space = explore(control, limits)
+
+    def _attempts(self) -> list[Observer]:
+        found: list[Observer] = []
+        for site in self.sites:
+            here = (site.name,)
+            over = firing(self.net, OVER, here)
+            begins = firing(self.net, {TransitionKind.INTENT}, here)
+            found.append(Observer(f"open {site.name}", begins, over))
+            found.append(Observer(f"landed {site.name}", firing(self.net, LANDS, here), over))
+        return found
+
+    def _pivots(self) -> list[Observer]:
+        return [
+            Observer(f"pivot {s.stack}", firing(self.net, LANDS, self.pivots(s)), s.enters)
+            for s in self.sagas
+        ]
+
+    def pivots(self, saga: Saga) -> tuple[str, ...]:
+        """The irreversible sites whose landing makes this saga impossible to undo.
+
+        Sites of sagas further out do not count; of sagas further in they do, also where the net
+        does not tell which saga lies around which (then an inner one is taken to be inside).
+        """
+        around: set[str] = set()
+        by_stack = {s.stack: s for s in self.sagas}
+        outer = saga.outer
+        while outer and outer not in around:
+            around.add(outer)
+            outer = by_stack[outer].outer if outer in by_stack else ""
+        return tuple(s.name for s in self.sites if s.saga and s.saga not in around)
+
+    def remembers(self, state: int, observer: str) -> bool:
+        """Whether that observer's bit is up in a state."""
+        space = self.space
+        return space.control.observed(space.states[state], self._number[observer])
