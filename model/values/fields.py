@@ -71,7 +71,7 @@ def hints_of(annotation: Ann, cls: Any) -> tuple[dict[str, Ann], bool]:
     hints: dict[str, Ann] = {}
     alone = True
     for base in reversed(cls.__mro__):
-        own = vars(base).get("__annotations__", {})
+        own: dict[str, Any] = vars(base).get("__annotations__", {})
         if not own:
             continue
         try:

@@ -189,7 +189,7 @@ class Reader:
         key = self.read(args[0])
         plain = key.text in ("str", "int") or isinstance(key, Choice)
         if isinstance(key, OneOf):
-            plain = key.kinds == {"string"}
+            plain = key.kinds == frozenset(["string"])
         if not plain or (isinstance(key, Choice) and key.flag):
             raise refused(
                 annotation,

@@ -139,7 +139,8 @@ class Record(Classed):
                 return f"its field {field.name!r} is not set"
         if self.roomy:
             names = {field.name for field in self.fields}
-            for name in vars(value):
+            own: dict[str, Any] = vars(value)
+            for name in own:
                 cached = isinstance(getattr(self.cls, name, None), cached_property)
                 if name not in names and not cached:
                     return f"the attribute {name!r} is no field and would be lost"

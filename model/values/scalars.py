@@ -129,10 +129,10 @@ class Choice(Shape):
     frozen = True
 
     def __init__(self, cls: type[enum.Enum]) -> None:
-        values = [member.value for member in cls]
+        values: list[Any] = [member.value for member in cls]
         self.cls = cls
         self.flag = issubclass(cls, enum.Flag)
-        classes = {type(value) for value in values}
+        classes: set[type[Any]] = set(map(type, values))
         self.foreign = self.flag or classes not in ({str}, {int})
         number = self.flag or classes == {int}
         super().__init__(type_name(cls), ["int" if number else "string"])
@@ -177,8 +177,8 @@ class OneOf(Shape):
     frozen = True
 
     def __init__(self, allowed: Iterable[Any]) -> None:
-        self.allowed = {(type(value), value) for value in allowed}
-        self.classes = {cls for cls, _ in self.allowed}
+        self.allowed: set[tuple[type[Any], Any]] = {(type(value), value) for value in allowed}
+        self.classes: set[type[Any]] = {cls for cls, _ in self.allowed}
         kinds = [{str: "string", int: "int", bool: "bool"}.get(cls, "null") for cls in self.classes]
         super().__init__(f"Literal[{', '.join(sorted(repr(v) for _, v in self.allowed))}]", kinds)
         # msgspec takes no truth values here; they are read as bool and looked up by `back`.

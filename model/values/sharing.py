@@ -85,7 +85,8 @@ def _inside(value: Any) -> Iterable[Any]:
 
 
 def _slots(cls: Any) -> Iterable[str]:
-    slots = vars(cls).get("__slots__", ())
-    names = [slots] if isinstance(slots, str) else list(slots)
-    names += getattr(cls, "__struct_fields__", ())
+    slots: Any = vars(cls).get("__slots__", ())
+    names: list[str] = [slots] if isinstance(slots, str) else list(slots)
+    if "__struct_config__" in dir(cls) and isinstance(cls.__struct_fields__, tuple):
+        names += cls.__struct_fields__
     return [name for name in names if name not in ("__dict__", "__weakref__")]

@@ -73,7 +73,7 @@ class Tagger:
 
     def to_tree(self, value: Any) -> Any:
         """JSON for a value; raises `ValueRefused`, or `TypeRefused` for its class."""
-        cls = type(value)
+        cls: type[Any] = type(value)
         if value is None or cls in (bool, int):
             return value
         if cls is str or cls is float:
@@ -85,7 +85,7 @@ class Tagger:
             return [self.to_tree(item) for item in value]
         if cls is dict:
             pairs = [[self.to_tree(k), self.to_tree(v)] for k, v in value.items()]
-            return {"$": "dict", "v": sorted(pairs, key=encode)}
+            return {"$": "dict", "v": pairs}  # in their order: texts show it
         if cls in (tuple, set, frozenset):
             items = [self.to_tree(item) for item in value]
             return {"$": cls.__name__, "v": items if cls is tuple else sorted(items, key=encode)}

@@ -7,10 +7,9 @@ here: what the members mean.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import combinations
-from operator import or_
-from typing import Any
+from typing import Any, Union
 
 from .records import Classed
 from .refusals import TypeRefused
@@ -95,8 +94,11 @@ class OneFrom(Shape):
 
     @cached_property
     def wire(self) -> Ann:
-        wires = (m.struct(tagged=True) if m in self.tagged else m.wire for m in self.members)
-        return reduce(or_, (type(None) if wire is None else wire for wire in wires))
+        wires = [
+            m.struct(tagged=True) if isinstance(m, Classed) and self.tagged else m.wire
+            for m in self.members
+        ]
+        return Union[tuple(wires)]  # noqa: UP007  # the members are known at run time only
 
     @property
     def wire_class(self) -> type[Any]:
@@ -129,7 +131,12 @@ class OneFrom(Shape):
 
 def _merged(members: list[Shape]) -> list[Shape]:
     """Each member once; literals joined, and dropped where their whole class is a member."""
-    once = {member.text: member for member in members if not isinstance(member, OneOf)}
+    # By class, too: two classes can have one qualified name (defined in a function).
+    once = {
+        (member.text, getattr(member, "cls", None)): member
+        for member in members
+        if not isinstance(member, OneOf)
+    }
     classes = {member.cls for member in once.values() if isinstance(member, Scalar)}
     literals = [value for m in members if isinstance(m, OneOf) for value in m.allowed]
     left = [value for cls, value in literals if cls not in classes]

@@ -284,9 +284,7 @@ def extended(inner: st.SearchStrategy[Drawn]) -> st.SearchStrategy[Drawn]:
     )
 
 
-annotations = st.recursive(
-    st.sampled_from([*SCALARS, *CLASSES, *OTHERS]), extended, max_leaves=5
-)
+annotations = st.recursive(st.sampled_from([*SCALARS, *CLASSES, *OTHERS]), extended, max_leaves=5)
 
 
 def read_or_refused(annotation: Any) -> Codec | None:
@@ -340,7 +338,7 @@ def test_two_values_of_one_type_have_equal_bytes_only_if_they_are_equal(
 def test_the_order_of_a_union_is_not_part_of_its_name(order: list[Any]) -> None:
     """Equal annotations have equal text, or equal programs would have different digests."""
     found = codec(list[reduce(or_, order)])
-    assert found.text == f"list[{Failed.__module__}.Failed | {Landed.__module__}.Landed | int | None]"
+    assert found.text == f"list[int | {__name__}.Failed | {__name__}.Landed | None]"
 
 
 @given(st.dictionaries(text, st.integers()), st.randoms())
