@@ -61,7 +61,7 @@ class Box:
 
     def walk(self) -> Iterator[Box]:
         """This box and all inside."""
-        todo = [self]
+        todo: list[Box] = [self]
         while todo:
             box = todo.pop()
             yield box
