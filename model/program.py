@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .language import Step, Workflow
+from .language.steps import Step
+from .language.workflows import Workflow
 from .net import Net
 from .values import Codec
 
@@ -42,3 +43,4 @@ class Program:
     glue: Mapping[str, Glue]  # vanishing place -> its code; absent: one exit, nothing to run
     results: Mapping[str, Codec] = field(default_factory=dict[str, Codec])  # call site -> result codec
     blocks: Sequence[object] = ()  # the block tree, for drawings: see compiler/blocks.py
+    warnings: Sequence[object] = ()  # findings that did not stop compilation

@@ -1,0 +1,57 @@
+"""The body of a record as data, and its canonical bytes. What a field means under which kind, once.
+
+Absent fields cost nothing. Values are raw canonical JSON, embedded as they are, so a record never
+encodes a value a second time. No chain and no net is known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+Raw = msgspec.Raw
+NOTHING = Raw(b"")
+
+
+class Body(msgspec.Struct, omit_defaults=True, frozen=True):
+    """What a record holds beyond its header."""
+
+    s: int = 0  # the session that writes, in the first record of a tenure
+    p: tuple[int, ...] = ()  # exits taken where a vanishing place has several
+    r: Raw = NOTHING  # result of a call, payload of a message, value of a finished execution
+    e: Raw = NOTHING  # exception of a call or of a failed execution
+    d: dict[str, Raw] = {}  # variables the glue changed  # noqa: RUF012 (msgspec copies it)
+    k: str = ""  # effect key: intent, and every record about that call
+    m: int = 0  # number of the message this record takes
+    n: int = 0  # attempts it took, where more than one
+    by: str = ""  # decided: "probe", "evidence", "desk:NAME"
+    why: str = ""  # reason in words: doubt, stall, cancel, decision
+    w: str = ""  # started: workflow
+    v: int = 0  # started: version
+    net: str = ""  # started: digest of the net
+    key: str = ""  # started: the execution's key
+    i: Raw = NOTHING  # started: the input, an object of the start frame's variables
+    status: str = ""  # finished
+    unread: int = 0  # finished: messages nobody took
+    may: bool = False  # drained while an idempotent call ran: it may have happened
+
+
+_ENCODE = msgspec.json.Encoder(order="deterministic").encode
+_DECODE = msgspec.json.Decoder(Body).decode
+
+
+def encode(body: Body) -> bytes:
+    """The bytes that are stored and hashed."""
+    return _ENCODE(body)
+
+
+def decode(raw: bytes) -> Body:
+    """Read a stored body; a record of a newer format raises `msgspec.ValidationError`."""
+    return _DECODE(raw)
+
+
+def raws(values: Mapping[str, Any]) -> dict[str, Raw]:
+    """The raw bytes of sealed values, for field `d`."""
+    return {name: Raw(value.raw) for name, value in values.items()}

@@ -1,0 +1,199 @@
+"""A loaded execution: its state in memory, and what it adds to the next batch. One writer: this object.
+
+Results are bound to the object, never looked up by id, so what comes back to an instance that lost its
+execution can write nothing (engine-rules 17). No decision is taken here: see `driver.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ..model.marking import wire
+from ..model.net import TransitionKind
+from ..model.program import Program
+from . import bodies, kernel
+from .bodies import Body
+from .kernel import Opened, State
+from .records import NO_TRANSITION, Kind, Record, chain
+from .store import Append, AttemptRow, Create, EffectRow, MessageRow, RowChange
+
+Wish = tuple[str, int, int]
+"""Role, place and seq of the token: which wish of the marking a running call answers."""
+
+_OUTCOMES = {
+    TransitionKind.LANDED: ("landed", "call"),
+    TransitionKind.REFUSED: ("refused", "call"),
+    TransitionKind.RETRY: ("refused", "call"),
+    TransitionKind.CRASH: ("in-doubt", ""),
+    TransitionKind.SETTLED: ("landed", ""),
+    TransitionKind.VOIDED: ("voided", ""),
+    TransitionKind.UNDID: ("undone", "undo"),
+}
+
+
+@dataclass(eq=False)
+class Instance:
+    """One execution that this process owns at one tenure."""
+
+    program: Program
+    key: str
+    id: int  # 0 until its creation is durable
+    tenure: int
+    session: int
+    state: State
+    seq: int  # of the next record
+    head: bytes  # hash of the last record, durable or not
+    at: int  # time of the last record
+    durable: int  # seq of the last durable record
+    named: bool = False  # this tenure has written its first record
+    create: Create | None = None
+    alive: bool = True
+    leaving: bool = False  # a release or a finish is on its way
+    stuck: str | None = None  # why it stalls once its open intents are settled
+    tail: int = 0  # records since the checkpoint
+    mail: list[MessageRow] = field(default_factory=list[MessageRow])  # not consumed, by number
+    mail_seen: int = 0
+    attempts: dict[str, AttemptRow] = field(default_factory=dict[str, AttemptRow])
+    running: dict[Wish, Any] = field(default_factory=dict[Wish, Any])
+    starts: list[tuple[int, Callable[[], None]]] = field(
+        default_factory=list[tuple[int, Callable[[], None]]]
+    )
+    pending: Append | None = None
+    flying: Append | None = None
+    alarm: Any = None  # the timer of the earliest moment waited for
+    suspect: bool = False
+
+    def __post_init__(self) -> None:
+        self.wiring = wire(self.program.net)
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def write(self, step: kernel.Step, at: int) -> Record:
+        """Take a step of the kernel into the state and into the pending append."""
+        self.state = step.state
+        record = self.record(step.kind, step.transition, step.body, at)
+        if step.transition != NO_TRANSITION:
+            self._ledger(step, record)
+        return record
+
+    def record(self, kind: Kind, transition: int, body: Body, at: int) -> Record:
+        """Chain a record onto the log in memory; it becomes true when its batch commits."""
+        if not self.named:
+            body = msgspec.structs.replace(body, s=self.session)
+            self.named = True
+        raw = bodies.encode(body)
+        previous, seq = self.head, self.seq
+        digest = chain(previous, seq, self.tenure, kind, transition, at, raw)
+        record = Record(seq, self.tenure, kind, transition, at, raw, digest)
+        self.append().records.append(record)
+        self.seq, self.head, self.at, self.tail = seq + 1, digest, at, self.tail + 1
+        return record
+
+    def append(self) -> Append:
+        """What this execution adds to the next batch."""
+        if self.pending is None:
+            self.pending = Append(self.id, self.tenure, self.head)
+        return self.pending
+
+    def change(self) -> RowChange:
+        """The change of the execution row that rides in the next batch."""
+        append = self.append()
+        if append.change is None:
+            append.change = RowChange()
+        return append.change
+
+    def _ledger(self, step: kernel.Step, record: Record) -> None:
+        told = self.program.net.transitions[step.transition]
+        append = self.append()
+        if told.kind is TransitionKind.INTENT:
+            append.effects.append(self._effect(told.site, self.state.intents[told.site], "open"))
+        elif told.kind in _OUTCOMES:
+            outcome, by = _OUTCOMES[told.kind]
+            append.effects.append(
+                self._effect(
+                    told.site,
+                    self.state.intents[told.site],
+                    outcome,
+                    record.seq,
+                    step.body.by or by,
+                    step.body.why,
+                )
+            )
+        elif told.kind is TransitionKind.UNDO:
+            opened = Opened(-1, 0, step.body.k)
+            row = self._effect(told.site, opened, "undone", record.seq, step.body.by or "undo")
+            append.effects.append(row)
+
+    def _effect(
+        self,
+        site: str,
+        opened: Opened,
+        outcome: str,
+        seq: int | None = None,
+        by: str = "",
+        evidence: str = "",
+    ) -> EffectRow:
+        effect = self.program.net.site[site].effect
+        return EffectRow(
+            self.id, opened.key, site, effect, opened.seq, outcome, seq, by, evidence
+        )
+
+    # --- what became durable ------------------------------------------------------------------
+
+    def fly(self) -> Append | None:
+        """Hand the pending append to the committer."""
+        self.flying, self.pending = self.pending, None
+        if self.flying is not None:
+            self.flying.execution = self.id
+        return self.flying
+
+    def landed(self, execution: int) -> None:
+        """The flying append is durable: calls that waited for it may start."""
+        self.id = execution
+        flying, self.flying = self.flying, None
+        if self.create is not None:
+            self.create = None
+        if flying is not None and flying.records:
+            self.durable = flying.records[-1].seq
+        ready = [start for seq, start in self.starts if seq <= self.durable]
+        if ready:
+            self.starts = [(seq, start) for seq, start in self.starts if seq > self.durable]
+            for start in ready:
+                start()
+
+    def rechain(self, tenure: int, session: int, keep: bool) -> None:
+        """Go on under a new tenure: `keep` tells that the flying append is durable after all."""
+        lost = None if keep else self.flying
+        if keep:
+            self.landed(self.id)
+        self.flying = None
+        appends = [a for a in (lost, self.pending) if a is not None]
+        self.pending = None
+        self.tenure, self.session, self.named = tenure, session, False
+        if not appends:
+            return
+        head = appends[0].previous
+        records = [r for a in appends for r in a.records]
+        merged = _merged(appends, self.id, tenure, head)
+        self.pending = merged
+        if records:
+            self.head, self.seq = head, records[0].seq
+            self.tail -= len(records)
+            for old in records:
+                self.record(old.kind, old.transition, bodies.decode(old.body), old.at)
+
+
+def _merged(appends: list[Append], execution: int, tenure: int, head: bytes) -> Append:
+    """One append with everything but the records of several, in order."""
+    merged = Append(execution, tenure, head, create=appends[0].create)
+    for append in appends:
+        merged.consumed += append.consumed
+        merged.effects += append.effects
+        merged.attempts += append.attempts
+        merged.attempts_done += append.attempts_done
+        merged.change = append.change or merged.change
+    return merged

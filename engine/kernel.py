@@ -1,0 +1,392 @@
+"""The kernel: log to marking to what may happen, and what to write. Pure: no clock, no I/O, no tasks.
+
+    state  = what the log says so far (marking, occurrences of calls, open intents)
+    fire   = an event that happened -> the new state, and the record that makes it true
+    fold   = a record read back     -> the same new state, without user code
+    wants  = what the marking asks for: calls to make, messages and moments to wait for, decisions
+
+Recovery by effect class is in the net: a token `during X` whose caller is gone fires the crash
+transition into `in doubt X`, a token `before X` simply wants its call again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from ..model.firing import fire_with_glue, replay
+from ..model.marking import RESULT, Entry, IllegalFiring, Marking, Moment, Token, Wiring, enabled, wire
+from ..model.net import PlaceKind, Site, SiteKind, TransitionKind
+from ..model.program import Program
+from .bodies import NOTHING, Body, Raw, raws
+from .records import NO_TRANSITION, Kind
+from .store import Status
+
+ERROR = "$error"
+VALUE = "$value"
+
+KIND_OF: Mapping[TransitionKind, Kind] = {
+    TransitionKind.INTENT: Kind.INTENT,
+    TransitionKind.CRASH: Kind.IN_DOUBT,
+    TransitionKind.SETTLED: Kind.DECIDED,
+    TransitionKind.VOIDED: Kind.DECIDED,
+    TransitionKind.UNDID: Kind.UNDONE,
+    TransitionKind.UNDO: Kind.UNDONE,
+    TransitionKind.RECEIVE: Kind.CONSUMED,
+    TransitionKind.CANCEL: Kind.CANCELLED,
+}
+"""Which word a firing is told by; everything else is `fired`."""
+
+_AGAIN = frozenset({TransitionKind.VOIDED, TransitionKind.UNDID, TransitionKind.RETRY})
+_TIMERS_OF_MOMENTS = frozenset({"at", "sleep_until"})
+
+
+class Opened(NamedTuple):
+    """The latest intent of a call site."""
+
+    seq: int
+    at: int
+    key: str
+
+
+class State(NamedTuple):
+    """Everything a log says about where its execution stands."""
+
+    marking: Marking
+    calls: Mapping[str, tuple[int, int]]  # site -> (occurrence, decisions that voided an attempt)
+    intents: Mapping[str, Opened]  # site -> its latest intent
+
+
+class Step(NamedTuple):
+    """What a firing changes and writes."""
+
+    state: State
+    kind: Kind
+    transition: int
+    body: Body
+
+
+class Call(NamedTuple):
+    """The marking asks that this be called. `role` is "step", "probe" or "undo"."""
+
+    role: str
+    place: int
+    since: int  # seq of the token: with the place, the identity of the wish
+    site: Site
+    arguments: tuple[Any, ...]  # sealed values, in the order of the parameters
+    key: str
+    entry: Entry | None = None  # undo of a stack entry; None: undo of an attempt in doubt
+
+
+class Wait(NamedTuple):
+    """The marking asks for a message of a channel, or for a moment (microseconds, database time)."""
+
+    place: int
+    since: int
+    transition: int
+    site: Site
+    channel: str = ""
+    due: int = 0
+
+
+class Doubt(NamedTuple):
+    """An effect in doubt that only late evidence or a person can settle."""
+
+    place: int
+    since: int
+    site: Site
+    key: str
+
+
+Want = Call | Wait | Doubt
+
+
+def begin(program: Program, inputs: Mapping[str, Any], at: int) -> State:
+    """The state after record 0: one token in `start`."""
+    start = program.net.place[program.net.initial]
+    return State({start: Token(dict(inputs), 0, at)}, {}, {})
+
+
+def effect_key(origin: str, site: str, occurrence: int, voids: int) -> str:
+    """The same for every attempt of one logical call; new exactly after a voided or undone one."""
+    text = f"{origin}\0{site}\0{occurrence}\0{voids}"
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def key_of(state: State, origin: str, site: str) -> str:
+    """The effect key of the call that a site stands at now."""
+    return effect_key(origin, site, *state.calls.get(site, (0, 0)))
+
+
+# --- what may happen ----------------------------------------------------------------------------
+
+
+def next_auto(wiring: Wiring, state: State) -> int | None:
+    """A transition that needs nothing but the marking, or None. Drains and joins come first."""
+    found: int | None = None
+    for place, token in state.marking.items():
+        for transition in wiring.autos[place]:
+            if not enabled(wiring, state.marking, transition):
+                continue
+            told = wiring.net.transitions[transition]
+            if told.kind is TransitionKind.UNDONE and token.frame[told.stack]:
+                continue
+            if told.kind in (TransitionKind.DRAIN, TransitionKind.JOIN):
+                return transition
+            if found is None:
+                found = transition
+    return found
+
+
+def next_intent(wiring: Wiring, state: State) -> int | None:
+    """An intent that the marking asks for, or None."""
+    for place in state.marking:
+        found = wiring.by_kind.get((place, TransitionKind.INTENT))
+        if found:
+            return found[0]
+    return None
+
+
+def lost(wiring: Wiring, state: State) -> list[int]:
+    """The crash transitions of every call whose caller is gone: `during X` -> `in doubt X`."""
+    return [
+        transition
+        for place in sorted(state.marking)
+        for transition in wiring.by_kind.get((place, TransitionKind.CRASH), ())
+    ]
+
+
+def final_status(wiring: Wiring, state: State) -> Status | None:
+    """The status of an execution whose net has ended, else None."""
+    for place in wiring.final:
+        if place in state.marking:
+            return Status(wiring.net.places[place].kind.value)
+    return None
+
+
+def wants(program: Program, state: State, origin: str) -> list[Want]:
+    """What the marking asks for, token by token in the order they came to rest."""
+    wiring = wire(program.net)
+    found: list[Want] = []
+    for place, token in sorted(state.marking.items(), key=lambda item: (item[1].seq, item[0])):
+        kind = program.net.places[place].kind
+        if kind in _SEEKERS:
+            found += _SEEKERS[kind](wiring, state, origin, place, token)
+    return found
+
+
+def _step_wants(wiring: Wiring, state: State, origin: str, place: int, token: Token) -> list[Want]:
+    site = wiring.net.site[wiring.net.places[place].site]
+    if (place, TransitionKind.INTENT) in wiring.by_kind:
+        return []  # its intent comes first
+    return [
+        Call("step", place, token.seq, site, _arguments(site, token), key_of(state, origin, site.name))
+    ]
+
+
+def _doubt_wants(wiring: Wiring, state: State, origin: str, place: int, token: Token) -> list[Want]:
+    site = wiring.net.site[wiring.net.places[place].site]
+    key = state.intents[site.name].key
+    if site.probe:
+        return [Call("probe", place, token.seq, site, _arguments(site, token), key)]
+    if (place, TransitionKind.UNDID) in wiring.by_kind:
+        return [Call("undo", place, token.seq, site, _arguments(site, token), key)]
+    return [Doubt(place, token.seq, site, key)]
+
+
+def _undo_wants(wiring: Wiring, state: State, origin: str, place: int, token: Token) -> list[Want]:
+    transition = wiring.by_kind[(place, TransitionKind.UNDONE)][0]
+    stack: tuple[Entry, ...] = token.frame[wiring.net.transitions[transition].stack]
+    if not stack:
+        return []
+    top = stack[-1]
+    site = wiring.net.site[top.site]
+    return [Call("undo", place, token.seq, site, top.arguments, top.key, top)]
+
+
+def _wait_wants(wiring: Wiring, state: State, origin: str, place: int, token: Token) -> list[Want]:
+    found: list[Want] = []
+    for transition in wiring.by_kind.get((place, TransitionKind.RECEIVE), ()):
+        site = wiring.net.site[wiring.net.transitions[transition].site]
+        found.append(Wait(place, token.seq, transition, site, channel=site.target))
+    for transition in wiring.by_kind.get((place, TransitionKind.DUE), ()):
+        site = wiring.net.site[wiring.net.transitions[transition].site]
+        found.append(Wait(place, token.seq, transition, site, due=due(site, token)))
+    return found
+
+
+_SEEKERS: Mapping[
+    PlaceKind, Callable[[Wiring, State, str, int, Token], list[Want]]
+] = {
+    PlaceKind.BEFORE: _step_wants,
+    PlaceKind.DURING: _step_wants,
+    PlaceKind.DOUBT: _doubt_wants,
+    PlaceKind.UNDOING: _undo_wants,
+    PlaceKind.WAITING: _wait_wants,
+}
+
+
+def _arguments(site: Site, token: Token) -> tuple[Any, ...]:
+    return tuple(token.frame[variable] for _, variable in site.arguments)
+
+
+def due(site: Site, token: Token) -> int:
+    """When a timer falls due: the moment given, or the span after the token came to rest."""
+    given = token.frame[site.arguments[0][1]].get()
+    if site.target in _TIMERS_OF_MOMENTS:
+        moment: datetime = given
+        return _microseconds(moment - _EPOCH)
+    return token.at + max(0, _microseconds(given))
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def _microseconds(span: timedelta) -> int:
+    return span // _MICROSECOND
+
+
+def moment_of(at: int) -> datetime:
+    """A time of the log as an aware datetime."""
+    return _EPOCH + timedelta(microseconds=at)
+
+
+def transition_of(wiring: Wiring, place: int, kind: TransitionKind) -> int | None:
+    """The transition of a kind that leaves a place, if there is one."""
+    found = wiring.by_kind.get((place, kind))
+    return found[0] if found else None
+
+
+# --- what happened ------------------------------------------------------------------------------
+
+
+def fire(
+    program: Program,
+    state: State,
+    transition: int,
+    seq: int,
+    at: int,
+    origin: str,
+    given: Any = None,
+    said: Mapping[str, Any] | None = None,
+) -> Step:
+    """Fire a transition: `given` is the sealed result, message or error it brings along.
+
+    `said` adds fields to the record (who decided, why, which message). Raises `GlueStuck` when the
+    user's code behind it fails by accident; nothing has changed then.
+    """
+    told = program.net.transitions[transition]
+    key = _key_for(state, told.kind, told.site, origin)
+    values: dict[str, Any] = {} if given is None else {told.binds or RESULT: given}
+    moment = Moment(seq, at, key)
+    fired = fire_with_glue(program, state.marking, transition, values, moment, moment_of(at))
+    fields: dict[str, Any] = dict(said or {})
+    if given is not None:
+        fields["e" if told.binds == ERROR else "r"] = Raw(given.raw)
+    if fired.path:
+        fields["p"] = fired.path
+    if fired.delta:
+        fields["d"] = raws(fired.delta)
+    if key:
+        fields.setdefault("k", key)
+    after = _after(wire(program.net), state, transition, fired.marking, moment)
+    return Step(after, KIND_OF.get(told.kind, Kind.FIRED), transition, Body(**fields))
+
+
+def fold(
+    wiring: Wiring,
+    state: State,
+    transition: int,
+    body: Body,
+    seq: int,
+    at: int,
+    value: Callable[[str, str, bytes], Any],
+) -> State:
+    """The state after a record, without running user code.
+
+    `value(variable, site, raw)` makes a frame value of stored bytes. Raises `IllegalFiring` when
+    the record is not a firing of the net in this state.
+    """
+    if transition == NO_TRANSITION:
+        return state
+    if not 0 <= transition < len(wiring.net.transitions):
+        raise IllegalFiring(str(transition), "the net has no such transition")
+    told = wiring.net.transitions[transition]
+    given: dict[str, Any] = {name: value(name, "", bytes(raw)) for name, raw in body.d.items()}
+    raw = body.e if told.binds == ERROR else body.r
+    if bytes(raw):
+        name = told.binds or RESULT
+        given[name] = value(name, told.site, bytes(raw))
+    moment = Moment(seq, at, body.k)
+    marking = replay(wiring, state.marking, transition, given, moment, body.p)
+    return _after(wiring, state, transition, marking, moment)
+
+
+def _key_for(state: State, kind: TransitionKind, site: str, origin: str) -> str:
+    if kind is TransitionKind.INTENT:
+        return key_of(state, origin, site)
+    if kind in _ABOUT_AN_INTENT:
+        return state.intents[site].key
+    return ""
+
+
+_ABOUT_AN_INTENT = frozenset(
+    {
+        TransitionKind.CRASH,
+        TransitionKind.SETTLED,
+        TransitionKind.VOIDED,
+        TransitionKind.UNDID,
+    }
+)
+
+
+def _after(
+    wiring: Wiring, state: State, transition: int, marking: Marking, moment: Moment
+) -> State:
+    """Count the calls that a firing arrived at, and note its intent."""
+    told = wiring.net.transitions[transition]
+    calls, intents = state.calls, state.intents
+    for place, token in marking.items():
+        if token.seq != moment.seq or wiring.net.places[place].kind is not PlaceKind.BEFORE:
+            continue
+        site = wiring.net.places[place].site
+        occurrence, voids = calls.get(site, (0, 0))
+        again = told.kind in _AGAIN and told.site == site
+        calls = {**calls, site: (occurrence, voids + 1) if again else (occurrence + 1, 0)}
+    if told.kind is TransitionKind.INTENT:
+        intents = {**intents, told.site: Opened(moment.seq, moment.at, moment.key)}
+    return State(marking, calls, intents)
+
+
+def finished(wiring: Wiring, state: State, unread: int) -> Body:
+    """The body of the last record: how it ended, and with which value or exception."""
+    for place in wiring.final:
+        token = state.marking.get(place)
+        if token is None:
+            continue
+        value, error = token.frame.get(VALUE), token.frame.get(ERROR)
+        return Body(
+            r=NOTHING if value is None else Raw(value.raw),
+            e=NOTHING if error is None else Raw(error.raw),
+            status=wiring.net.places[place].kind.value,
+            unread=unread,
+        )
+    raise IllegalFiring("finish", "the net has not ended")
+
+
+__all__ = [
+    "NO_TRANSITION",
+    "Call",
+    "Doubt",
+    "SiteKind",
+    "State",
+    "Step",
+    "Wait",
+    "begin",
+    "fire",
+    "fold",
+    "wants",
+]

@@ -1,0 +1,126 @@
+"""The World port: calls of the user's steps, undos and probes. What an outcome means is not known here.
+
+A call may land and never answer; that is why everything around this port is written as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from ..model.errors import StepFailed
+from ..model.language.ambient import EFFECT_KEY, EFFECT_ORDER
+from ..model.language.steps import Step
+
+THREADS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One attempt of one call. `role` is "step", "probe" or "undo"; `arguments` are decoded values.
+
+    For an undo, `arguments` is what its form takes: the result, or the result and the arguments.
+    """
+
+    role: str
+    step: Step[..., Any]
+    arguments: tuple[Any, ...]
+    key: str
+    order: tuple[str, int, int]  # execution, tenure, seq durable when the call was decided
+    site: str
+    tx: Any = None  # the transaction facade of a transactional step
+
+
+class World(Protocol):
+    """Where effects happen."""
+
+    async def call(self, invocation: Invocation) -> Any:
+        """Make one call and return its result; any exception may mean that it landed."""
+        ...
+
+
+class UserWorld:
+    """Runs the user's functions: coroutines in the loop, plain functions in daemon threads."""
+
+    def __init__(self, threads: int = THREADS) -> None:
+        self._places = threads
+        self._free: asyncio.Semaphore | None = None
+
+    async def call(self, invocation: Invocation) -> Any:
+        """Run the function of the role with `effect_key()` and `effect_order()` set.
+
+        What would end the loop (`SystemExit`, `KeyboardInterrupt`, a stray `CancelledError` of a
+        library) becomes a failure of the step (engine-rules 34).
+        """
+        EFFECT_KEY.set(invocation.key)
+        EFFECT_ORDER.set(invocation.order)
+        call, is_async = _bound(invocation)
+        task = asyncio.current_task()
+        try:
+            if is_async:
+                return await call()
+            return await self._in_thread(call)
+        except asyncio.CancelledError:
+            if task is not None and task.cancelling():
+                raise
+            raise StepFailed("asyncio.CancelledError", "raised inside the step") from None
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise StepFailed(type(error).__name__, f"the step raised {error!r}") from error
+
+    async def _in_thread(self, call: Callable[[], Any]) -> Any:
+        if self._free is None:
+            self._free = asyncio.Semaphore(self._places)
+        async with self._free:
+            return await _daemon(call)
+
+
+def _bound(invocation: Invocation) -> tuple[Callable[[], Any], bool]:
+    step = invocation.step
+    if invocation.role == "step":
+        args, kwargs = step.spread(invocation.arguments)
+        if invocation.tx is not None:
+            args = (invocation.tx, *args)
+        return partial(step.fn, *args, **kwargs), step.is_async
+    if invocation.role == "probe":
+        probe = step.probe_step
+        assert probe is not None
+        args, kwargs = step.spread(invocation.arguments)
+        return partial(probe.fn, *args, **kwargs), probe.is_async
+    undo = step.undo_step
+    assert undo is not None
+    if not undo.unknown:
+        return partial(undo.fn, *invocation.arguments), undo.is_async
+    args, kwargs = step.spread(invocation.arguments[1:])
+    return partial(undo.fn, invocation.arguments[0], *args, **kwargs), undo.is_async
+
+
+async def _daemon(call: Callable[[], Any]) -> Any:
+    """Run in a daemon thread, so that a hung step does not keep the process alive."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if outcome.done():
+            return  # nobody waits any more: the token has left
+        if error is None:
+            outcome.set_result(result)
+        else:
+            outcome.set_exception(error)
+
+    def run() -> None:
+        try:
+            result, error = call(), None
+        except StopIteration as stop:  # a future cannot carry it
+            result, error = None, StepFailed("StopIteration", str(stop))
+        except BaseException as raised:
+            result, error = None, raised
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
+    return await outcome

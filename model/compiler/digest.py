@@ -1,0 +1,46 @@
+"""A digest of glue that survives reformatting and the Python version that computes it (C33).
+
+Own serialisation of the syntax tree: fields sorted, empty ones, positions and `ctx` left out,
+neighbouring constants of f-strings joined. Variables are not renamed.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from hashlib import blake2b
+
+_SKIPPED = frozenset({"ctx", "kind", "type_comment", "type_ignores", "type_params"})
+
+
+def code_digest(nodes: Iterable[ast.AST]) -> str:
+    """32 hex digits that change when the meaning of the code can."""
+    text = ascii([canonical(n) for n in nodes])
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def canonical(node: object) -> object:
+    """A tree as nested lists and strings."""
+    if isinstance(node, ast.JoinedStr):
+        return ["JoinedStr", [canonical(v) for v in _joined(node.values)]]
+    if isinstance(node, ast.AST):
+        fields = ((n, getattr(node, n, None)) for n in sorted(node._fields) if n not in _SKIPPED)
+        return [type(node).__name__, *((n, canonical(v)) for n, v in fields if v not in (None, []))]
+    if isinstance(node, list):
+        return [canonical(n) for n in node]
+    # ascii: repr depends on the Unicode tables of the version.
+    return f"{type(node).__name__}:{node!a}"
+
+
+def _joined(values: list[ast.expr]) -> list[ast.expr]:
+    """The parts of an f-string with neighbouring constants joined: parsers split them differently."""
+    out: list[ast.expr] = []
+    for part in values:
+        text = part.value if isinstance(part, ast.Constant) else None
+        if not isinstance(text, str):
+            out.append(part)
+        elif out and isinstance(out[-1], ast.Constant):
+            out[-1] = ast.Constant(str(out[-1].value) + text)
+        elif text:
+            out.append(part)
+    return out

@@ -1,0 +1,136 @@
+"""The fragments of scopes: saga, together, and a race with steps in it.
+
+A scope is a token beside the tokens of its body; nobody removes those: the scope turns to ending,
+and each drains itself at its next resting place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..language.effects import Effect
+from ..net import PlaceKind, StackOp
+from ..net import TransitionKind as T
+from .blocks import Fork, Saga, StepCall
+from .rewrite import ERROR
+
+if TYPE_CHECKING:
+    from .emit import Emitter, Ways
+
+
+def emit_saga(emitter: Emitter, block: Saga, ways: Ways) -> str:
+    """Left well, its undo entries go to the saga around; left by an exception or cancel, undone."""
+    d, add, stack = emitter.draft, emitter.transition, block.stack
+    held = frozenset((stack,))
+    scope = d.place("in saga", PlaceKind.SCOPE, block.span, block.id, fixed=held)
+    to = dict(ways.to)
+    for word in ("next", "return", "break", "continue"):
+        if word in ways.to:
+            to[word] = emitter.empty(f"leaves saga by {word}", block)
+            op = StackOp.HAND_OVER if ways.scope else StackOp.FORGET
+            outer = [ways.scope] if ways.scope else []
+            name = f"saga ends by {word}"
+            put = [ways.to[word], *outer]
+            take = [to[word], scope, *outer]
+            add(name, T.EXIT, take, put, stack_op=op, stack=stack, outer=ways.stack)
+    sites = [
+        b.site.name
+        for b in block.walk()
+        if isinstance(b, StepCall) and b.step.effect is Effect.COMPENSATABLE and b.site.undo
+    ]
+    for word, name in (("raise", "undoing saga"), ("cancel", "undoing saga, cancelled")):
+        undoing = d.place(name, PlaceKind.UNDOING, block.span, block.id, needs=held)
+        to[word] = emitter.empty(f"leaves saga by {word}", block)
+        add(f"saga fails by {word}", T.EXIT, [to[word], scope], [undoing])
+        for site in sites:
+            text, op = f"undo {site}, {name}", StackOp.POP
+            add(text, T.UNDO, [undoing], [undoing], site=site, stack_op=op, stack=stack)
+        add(f"{name}: undone", T.UNDONE, [undoing], [ways.to[word]], stack=stack)
+    body = emitter.emit(block.body, replace(ways, to=to, scope=scope, stack=stack))
+    enter = emitter.empty("enter saga", block)
+    add("enter saga", T.EXIT, [enter], [scope, body], stack_op=StackOp.OPEN, stack=stack)
+    return enter
+
+
+def emit_fork(emitter: Emitter, block: Fork, ways: Ways) -> str:
+    """`together`, or `first` with a step in it: branches, a scope token, one join per way out."""
+    return _Fork(emitter, block, ways).emit()
+
+
+class _Fork:
+    def __init__(self, emitter: Emitter, block: Fork, ways: Ways) -> None:
+        self.emitter, self.block, self.ways = emitter, block, ways
+        labels = [
+            b.site.name if isinstance(b, StepCall) else b.sites[0].name for b in block.branches
+        ]
+        self.tag = f"{block.kind} {', '.join(labels)}"
+        self.live = self.place(f"in {self.tag}", PlaceKind.SCOPE)
+        self.ending = self.place(f"ending {self.tag}", PlaceKind.ENDING)
+        self.race = block.kind == "first"
+        self.fallible = [isinstance(b, StepCall) and _may_raise(b) for b in block.branches]
+
+    def place(self, name: str, kind: PlaceKind, *holds: str, free: bool = True) -> str:
+        """A place; with `free` its frame follows from liveness, else it is what it `holds`."""
+        fixed = None if free else frozenset(holds)
+        block = self.block
+        return self.emitter.draft.place(name, kind, block.span, block.id, fixed=fixed)
+
+    def emit(self) -> str:
+        add = self.emitter.transition
+        why = self.place(f"{self.tag} raised", PlaceKind.ENDING, ERROR, free=False)
+        won = ""
+        if self.race:
+            result = [r for r in self.block.results[:1] if r]
+            won = self.place(f"{self.tag} won", PlaceKind.ENDING, *result, free=False)
+        starts, ended = [], []
+        for i in range(len(self.block.branches)):
+            start, end = self.branch(i, why, won)
+            starts.append(start)
+            ended.append(end)
+        to = self.ways.to
+        if self.race:
+            add(f"{self.tag}: join won", T.JOIN, [self.ending, won, *ended], [to["next"]])
+        else:
+            add(f"{self.tag}: join", T.JOIN, [self.live, *ended], [to["next"]])
+        if any(self.fallible):
+            add(f"{self.tag}: join raised", T.JOIN, [self.ending, why, *ended], [to["raise"]])
+        if self.ways.ending:
+            late = self.place(f"{self.tag} cancelled", PlaceKind.ENDING, free=False)
+            read = self.ways.ending
+            add(f"{self.tag}: cascade", T.CASCADE, [self.live], [self.ending, late], read=read)
+            add(f"{self.tag}: join cancelled", T.JOIN, [self.ending, late, *ended], [to["cancel"]])
+        fork = self.emitter.empty(self.tag, self.block)
+        add(self.tag, T.EXIT, [fork], [self.live, *starts])
+        return fork
+
+    def branch(self, i: int, why: str, won: str) -> tuple[str, str]:
+        """One branch; returns where it begins and where it has ended."""
+        add, tag, block = self.emitter.transition, f"{self.tag} [{i}]", self.block
+        result = [block.results[i]] if block.results[i] else []
+        kept = [] if self.race else result
+        ended = self.place(f"{tag} ended", PlaceKind.BRANCH, *kept, free=False)
+        others = [f for j, f in enumerate(self.fallible) if j != i]
+        # Whether the scope can be ending while this branch is still on its way.
+        disturbed = bool(self.ways.ending) or any(others) or (self.race and len(others) > 0)
+        to = {"next": ended, "cancel": ended, "raise": ended}
+        if self.race:
+            to["next"] = mine = self.place(f"{tag} won", PlaceKind.BRANCH, *result, free=False)
+            add(f"{tag} wins", T.WINS, [mine, self.live], [ended, self.ending, won])
+            if disturbed:
+                add(f"{tag} too late", T.TOO_LATE, [mine], [ended], read=self.ending)
+        if self.fallible[i]:
+            to["raise"] = bad = self.place(f"{tag} raised", PlaceKind.BRANCH, ERROR, free=False)
+            add(f"{tag} fails", T.FAILS, [bad, self.live], [ended, self.ending, why])
+            if disturbed:
+                add(f"{tag} fails too", T.FAILS_TOO, [bad], [ended], read=self.ending)
+        ways = replace(self.ways, to=to, ending=self.ending if disturbed else "", catching=())
+        return self.emitter.emit(block.branches[i], ways), ended
+
+
+def _may_raise(block: StepCall) -> bool:
+    if block.step.effect is Effect.IRREVERSIBLE:
+        return block.site.refuses
+    if block.step.effect is Effect.COMPENSATABLE:
+        return block.site.refuses and not block.site.endless
+    return not block.site.endless

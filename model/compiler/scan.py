@@ -1,0 +1,291 @@
+"""What a stretch of sync code reads and assigns: exposed reads, and assignments per exit.
+
+Forward definite assignment over statements, as Python's own scoping sees them. It never runs the
+code and knows nothing of the net; `flow.py` puts the stretches together.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from .blocks import Leave
+
+Names = frozenset[str]
+_NONE: Names = frozenset()
+
+
+@dataclass
+class Assigned:
+    """Variables assigned on every path (`must`) and on some path (`maybe`) to an exit."""
+
+    must: Names
+    maybe: Names
+
+    def join(self, other: Assigned) -> Assigned:
+        return Assigned(self.must & other.must, self.maybe | other.maybe)
+
+
+@dataclass
+class Scan:
+    """`reads`: variable -> first node that may read it before the code assigns it."""
+
+    reads: dict[str, ast.AST] = field(default_factory=dict[str, ast.AST])
+    exits: dict[str, Assigned] = field(default_factory=dict[str, Assigned])
+    raises: bool = False  # the author wrote `raise` or `assert` in it
+    fails: Assigned | None = None  # what holds where an exception may leave; None: none can
+
+
+def scan(code: Iterable[ast.stmt], local: Names) -> Scan:
+    """Scan `code`; only variables in `local` count. Falling off the end is the exit `next`."""
+    walker = _Walker(local)
+    end = walker.body(list(code), Assigned(_NONE, _NONE))
+    if end is not None:
+        walker.leave("next", end)
+    return walker.found
+
+
+def bound_names(node: ast.AST) -> set[str]:
+    """The names that a target or pattern binds."""
+    found: set[str] = set()
+    for n in ast.walk(node):
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store):
+            found.add(n.id)
+        elif isinstance(n, (ast.MatchAs, ast.MatchStar)) and n.name:
+            found.add(n.name)
+        elif isinstance(n, ast.MatchMapping) and n.rest:
+            found.add(n.rest)
+    return found
+
+
+class _Walker:
+    def __init__(self, local: Names) -> None:
+        self.local, self.found = local, Scan()
+        self.loops: list[tuple[list[Assigned], list[Assigned]]] = []  # breaks, continues
+
+    def leave(self, label: str, state: Assigned) -> None:
+        old = self.found.exits.get(label)
+        self.found.exits[label] = state if old is None else old.join(state)
+
+    def fail(self, before: Assigned, after: Assigned) -> None:
+        here = Assigned(before.must, before.maybe | after.maybe)
+        self.found.fails = here if self.found.fails is None else self.found.fails.join(here)
+
+    # --- expressions ----------------------------------------------------------------------
+
+    def expr(self, node: ast.AST | None, state: Assigned, hidden: Names = _NONE) -> Assigned:
+        """Note the reads of an expression; what its walruses assign is added to the state."""
+        match node:
+            case None:
+                return state
+            case ast.Name():
+                if isinstance(node.ctx, ast.Load):
+                    self.read(node.id, node, state, hidden)
+                return state
+            case ast.NamedExpr():
+                return self.bind({node.target.id}, self.expr(node.value, state, hidden))
+            case ast.BoolOp():
+                return self.lazily(node.values[:1], node.values[1:], state, hidden)
+            case ast.IfExp():
+                return self.lazily([node.test], [node.body, node.orelse], state, hidden)
+            case ast.Lambda():
+                own = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
+                self.expr(node.args, state, hidden)
+                self.expr(node.body, state, hidden | own)
+                return state
+            case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
+                return self.comprehension(node, state, hidden)
+            case _:
+                for child in ast.iter_child_nodes(node):
+                    state = self.expr(child, state, hidden)
+                return state
+
+    def lazily(
+        self, sure: Sequence[ast.expr], rest: Sequence[ast.expr], state: Assigned, hidden: Names
+    ) -> Assigned:
+        for node in sure:
+            state = self.expr(node, state, hidden)
+        for node in rest:
+            state = Assigned(state.must, self.expr(node, state, hidden).maybe)
+        return state
+
+    def comprehension(
+        self,
+        node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp,
+        state: Assigned,
+        hidden: Names,
+    ) -> Assigned:
+        after, own = state, hidden
+        for part in node.generators:
+            after = self.expr(part.iter, after, own)
+            own = own | bound_names(part.target)
+            for test in part.ifs:
+                after = self.expr(test, after, own)
+        parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        for element in parts:
+            after = self.expr(element, after, own)
+        return Assigned(state.must, after.maybe)
+
+    def read(self, name: str, node: ast.AST, state: Assigned, hidden: Names) -> None:
+        if name in self.local and name not in hidden and name not in state.must:
+            self.found.reads.setdefault(name, node)
+
+    def bind(self, names: Iterable[str], state: Assigned) -> Assigned:
+        new = self.local & frozenset(names)
+        return Assigned(state.must | new, state.maybe | new)
+
+    # --- statements -----------------------------------------------------------------------
+
+    def body(self, code: Sequence[ast.stmt], state: Assigned) -> Assigned | None:
+        at: Assigned | None = state
+        for statement in code:
+            if at is None:
+                return None
+            at = self.statement(statement, at)
+        return at
+
+    def statement(self, s: ast.stmt, state: Assigned) -> Assigned | None:
+        match s:
+            case Leave():
+                self.leave(s.label, state)
+                return None
+            case ast.Raise():
+                self.found.raises = True
+                self.fail(state, self.expr(s.cause, self.expr(s.exc, state)))
+                return None
+            case ast.Break() | ast.Continue():
+                self.loops[-1][isinstance(s, ast.Continue)].append(state)
+                return None
+            case ast.If():
+                start = self.tested(s.test, state)
+                return _either(self.body(s.body, start), self.body(s.orelse, start))
+            case ast.While() | ast.For():
+                return self.loop(s, state)
+            case ast.Try():
+                return self.guarded(s, state)
+            case ast.Match():
+                return self.match(s, state)
+            case ast.With():
+                for item in s.items:
+                    state = self.tested(item.context_expr, state)
+                    if item.optional_vars is not None:
+                        state = self.bind(bound_names(item.optional_vars), state)
+                return self.body(s.body, state)
+            case _:
+                return self.simple(s, state)
+
+    def simple(self, s: ast.stmt, state: Assigned) -> Assigned:
+        before = state
+        match s:
+            case ast.Pass() | ast.Import() | ast.ImportFrom():
+                return state
+            case ast.Assign():
+                state = self.expr(s.value, state)
+                for target in s.targets:
+                    state = self.bind(bound_names(target), self.expr(target, state))
+                if _harmless(s):
+                    return state
+            case ast.AnnAssign():
+                if s.value is None:
+                    return state
+                state = self.expr(s.target, self.expr(s.value, state))
+                state = self.bind(bound_names(s.target), state)
+            case ast.AugAssign():
+                if isinstance(s.target, ast.Name):
+                    self.read(s.target.id, s.target, state, _NONE)
+                state = self.expr(s.value, self.expr(s.target, state))
+                state = self.bind(bound_names(s.target), state)
+            case ast.Delete():
+                gone = {t.id for t in s.targets if isinstance(t, ast.Name)}
+                for target in s.targets:
+                    if isinstance(target, ast.Name):
+                        self.read(target.id, target, state, _NONE)
+                    else:
+                        state = self.expr(target, state)
+                state = Assigned(state.must - gone, state.maybe)
+            case ast.FunctionDef():
+                own = {a.arg for a in ast.walk(s.args) if isinstance(a, ast.arg)}
+                own |= {n for b in s.body for n in bound_names(b)}
+                for inner in s.body:
+                    self.expr(inner, state, frozenset(own))
+                state = self.bind({s.name}, state)
+            case _:
+                state = self.expr(s, state)
+        self.fail(before, state)
+        return state
+
+    def tested(self, node: ast.expr, state: Assigned) -> Assigned:
+        after = self.expr(node, state)
+        if not isinstance(node, (ast.Constant, ast.Name)):
+            self.fail(state, after)
+        return after
+
+    def loop(self, s: ast.While | ast.For, state: Assigned) -> Assigned | None:
+        self.loops.append(([], []))
+        if isinstance(s, ast.For):
+            start = self.tested(s.iter, state)
+            inside = self.bind(bound_names(s.target), self.expr(s.target, start))
+            endless = False
+        else:
+            start = inside = self.tested(s.test, state)
+            endless = isinstance(s.test, ast.Constant) and bool(s.test.value)
+        end = self.body(s.body, inside)
+        breaks, continues = self.loops.pop()
+        rounds = [e for e in (end, *continues) if e is not None]
+        seen = start.maybe.union(*(r.maybe for r in rounds)) if rounds else start.maybe
+        after = None if endless else self.body(s.orelse, Assigned(start.must, seen))
+        for stop in breaks:
+            after = _either(after, Assigned(stop.must, stop.maybe | seen))
+        return after
+
+    def guarded(self, s: ast.Try, state: Assigned) -> Assigned | None:
+        body = self.body(s.body, state)
+        touched = frozenset(n for b in s.body for n in bound_names(b)) & self.local
+        caught = Assigned(state.must, state.maybe | touched)
+        after = self.body(s.orelse, body) if body is not None else None
+        for handler in s.handlers:
+            start = self.expr(handler.type, caught)
+            if handler.name:
+                start = self.bind({handler.name}, start)
+            end = self.body(handler.body, start)
+            if end is not None and handler.name:
+                end = Assigned(end.must - {handler.name}, end.maybe - {handler.name})
+            after = _either(after, end)
+        if s.finalbody:
+            self.body(s.finalbody, caught)  # for its reads, as met by an exception
+            after = self.body(s.finalbody, after) if after is not None else None
+        return after
+
+    def match(self, s: ast.Match, state: Assigned) -> Assigned | None:
+        start = self.tested(s.subject, state)
+        after: Assigned | None = None
+        tried = start
+        for case in s.cases:
+            got = self.bind(bound_names(case.pattern), self.expr(case.pattern, tried))
+            if case.guard is not None:
+                got = self.tested(case.guard, got)
+            after = _either(after, self.body(case.body, got))
+            # Captures of a pattern that failed later, or whose guard did, may stay behind.
+            tried = Assigned(tried.must, tried.maybe | got.maybe)
+        total = irrefutable(s.cases[-1])
+        return after if total else _either(after, tried)
+
+
+def irrefutable(case: ast.match_case) -> bool:
+    """Whether a case always matches."""
+    pattern = case.pattern
+    while isinstance(pattern, ast.MatchAs) and pattern.pattern is not None:
+        pattern = pattern.pattern
+    if isinstance(pattern, ast.MatchOr):
+        pattern = pattern.patterns[-1]
+    return case.guard is None and isinstance(pattern, ast.MatchAs) and pattern.pattern is None
+
+
+def _either(a: Assigned | None, b: Assigned | None) -> Assigned | None:
+    return b if a is None else a if b is None else a.join(b)
+
+
+def _harmless(s: ast.Assign) -> bool:
+    plain = all(isinstance(t, ast.Name) for t in s.targets)
+    return plain and isinstance(s.value, (ast.Constant, ast.Name))

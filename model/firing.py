@@ -1,0 +1,162 @@
+"""Firing with the user's glue: decides each exit, and says what a record must hold to fold it again.
+
+Values are encoded and decoded at once when they are written, so memory, disk and a restart cannot
+differ. Nothing here is durable and nothing here calls a step.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from .language.ambient import NOW
+from .marking import IllegalFiring, Marking, Moment, Token, Wiring, fire, wire
+from .program import Program
+from .values import Value, ValueRefused
+
+
+class Fired(NamedTuple):
+    """The outcome of a firing: the new marking, the exits taken, the variables that changed."""
+
+    marking: Mapping[int, Token]
+    path: tuple[int, ...]
+    delta: dict[str, Value]
+
+
+class GlueStuck(Exception):
+    """The user's code between two awaits failed by accident: the token does not move (C17).
+
+    `details` is the traceback in the user's file, `reason` its last line.
+    """
+
+    def __init__(self, reason: str, details: str, /) -> None:
+        super().__init__(reason, details)
+        self.reason, self.details = reason, details
+
+
+def fire_with_glue(
+    program: Program,
+    marking: Marking,
+    transition: int,
+    given: Mapping[str, Value],
+    moment: Moment,
+    clock: datetime,
+) -> Fired:
+    """Fire, running the glue on the way with `now()` = `clock`. Raises `GlueStuck`."""
+    path: list[int] = []
+    delta: dict[str, Value] = {}
+    wiring = wire(program.net)
+
+    def decide(place: int, env: dict[str, Any]) -> int:
+        name = program.net.places[place].name
+        if name not in program.glue:
+            return -1
+        reset = NOW.set(clock)
+        try:
+            number = _run(program, name, env, delta)
+        finally:
+            NOW.reset(reset)
+        if wiring.choice[place]:
+            path.append(number)
+        return number
+
+    after = fire(wiring, marking, transition, given, moment, decide)
+    if delta:
+        kept = {v for p, token in after.items() if token is not marking.get(p) for v in token.frame}
+        delta = {name: value for name, value in delta.items() if name in kept}
+    return Fired(after, tuple(path), delta)
+
+
+def replay(
+    wiring: Wiring,
+    marking: Marking,
+    transition: int,
+    given: Mapping[str, Any],
+    moment: Moment,
+    path: tuple[int, ...],
+) -> dict[int, Token]:
+    """Fold one record: the same firing with the exits it recorded; no user code runs.
+
+    `given` holds the result, message or error under its variable, and the recorded changes.
+    Raises `IllegalFiring` when the record does not fit the net.
+    """
+    left = list(reversed(path))
+
+    def decide(place: int, env: dict[str, Any]) -> int:
+        if not wiring.choice[place]:
+            return wiring.net.transitions[wiring.leaving[place][0]].exit
+        if not left:
+            raise IllegalFiring(wiring.net.places[place].name, "the record does not say which way")
+        return left.pop()
+
+    after = fire(wiring, marking, transition, given, moment, decide)
+    if left:
+        raise IllegalFiring(
+            wiring.net.transitions[transition].name, f"the record has {len(left)} exits too many"
+        )
+    return after
+
+
+def _run(program: Program, name: str, env: dict[str, Any], delta: dict[str, Value]) -> int:
+    """Run the glue at one vanishing place and seal what it wrote into `env` and `delta`."""
+    glue = program.glue[name]
+    arguments = [env[variable].get() for variable in glue.reads]
+    try:
+        number, *values = glue.run(*arguments)
+    except Exception as error:
+        raise GlueStuck(_last_line(error), _told(error)) from error
+    written = glue.writes[number]
+    try:
+        for variable, value in zip(written, values, strict=True):
+            env[variable] = delta[variable] = program.codecs[variable].seal(value)
+        for variable, value in zip(glue.reads, arguments, strict=True):
+            codec = program.codecs[variable]
+            if codec.immutable or variable in written:
+                continue
+            sealed = codec.seal(value)  # a list may have grown in place
+            if sealed.raw != env[variable].raw:
+                env[variable] = delta[variable] = sealed
+    except ValueRefused as refused:
+        where = f"{refused} (written between two awaits, at {name!r})"
+        raise GlueStuck(where, where) from refused
+    return number
+
+
+def replay(
+    program_net_wiring: Any,
+    marking: Marking,
+    transition: int,
+    given: Mapping[str, Any],
+    moment: Moment,
+    path: tuple[int, ...],
+) -> dict[int, Token]:
+    """Fold one record: the same firing with the exits it recorded, no user code.
+
+    `given` holds the result, message or error under its variable, and the recorded delta.
+    """
+    wiring = program_net_wiring
+    left = list(reversed(path))
+
+    def decide(place: int, env: dict[str, Any]) -> int:
+        env.update(given)
+        if wiring.choice[place]:
+            if not left:
+                raise DefectError_(place)
+            return left.pop()
+        first = wiring.leaving[place][0]
+        return wiring.net.transitions[first].exit
+
+    after = fire(wiring, marking, transition, given, moment, decide)
+    if left:
+        raise DefectError_(transition)
+    return after
+
+
+def _last_line(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+def _told(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))

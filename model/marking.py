@@ -1,0 +1,245 @@
+"""Markings, and the one step relation of the whole house: which transitions are enabled, and `fire`.
+
+A firing takes one transition out of tangible places and walks on through vanishing places until no token
+stands on one; at a vanishing place with several exits `decide` says which. The engine lets the user's
+glue decide (`firing.py`), folding a log lets the record decide, an explorer tries each. Values in frames
+are opaque here. Nothing here runs user code, and nothing knows of logs, attempts or time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from .errors import DefectError
+from .net import AUTO, FINAL, Net, PlaceKind, StackOp, Transition, TransitionKind
+
+
+class Token(NamedTuple):
+    """A token: its variables, the seq of the record that put it, and that record's time."""
+
+    frame: Mapping[str, Any]
+    seq: int
+    at: int
+
+
+Marking = Mapping[int, Token]
+"""Index of a place -> the token there. Nets are safe: never two tokens in one place."""
+
+Decide = Callable[[int, dict[str, Any]], int]
+"""(vanishing place, variables; may be added to) -> the number of the exit, -1 without glue."""
+
+
+RESULT = "$result"
+"""The variable of a result that no variable of the workflow is bound to; an undo may need it."""
+
+
+class Entry(NamedTuple):
+    """One line of an undo stack: a compensatable call that may have to be undone."""
+
+    site: str
+    seq: int  # of the intent
+    key: str  # effect key of the forward call
+    arguments: tuple[Any, ...]  # in the order of the step's parameters
+    known: bool  # the result is known
+    result: Any  # None while it is not
+
+
+class Moment(NamedTuple):
+    """Which record a firing belongs to; `key` is the effect key where an intent is written."""
+
+    seq: int
+    at: int
+    key: str = ""
+
+
+class IllegalFiring(DefectError):
+    """A firing that the net does not allow in this marking: a broken log, or a bug of ours."""
+
+    code = "PD901"
+
+    def __init__(self, transition: str, why: str, /) -> None:
+        super().__init__(transition, why)
+        self.transition, self.why = transition, why
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.transition!r} cannot fire: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """A net by numbers: what `fire` looks up. Made once per net by `wire`."""
+
+    net: Net
+    takes: tuple[tuple[int, ...], ...]
+    puts: tuple[tuple[int, ...], ...]
+    reads: tuple[tuple[int, ...], ...]
+    leaving: tuple[tuple[int, ...], ...]  # place -> transitions that take from it, in order
+    vanishing: tuple[bool, ...]
+    choice: tuple[bool, ...]  # place -> its exit is recorded, since there are several
+    final: frozenset[int]
+    autos: tuple[tuple[int, ...], ...]  # place -> AUTO transitions that take from it
+    by_kind: Mapping[tuple[int, TransitionKind], tuple[int, ...]]
+
+
+_WIRED: dict[int, Wiring] = {}
+
+
+def wire(net: Net) -> Wiring:
+    """The wiring of a net; remembered for as long as the process lives."""
+    found = _WIRED.get(id(net))
+    if found is None or found.net is not net:
+        found = _WIRED[id(net)] = _wire(net)
+    return found
+
+
+def _wire(net: Net) -> Wiring:
+    def numbers(pick: Callable[[Transition], tuple[str, ...]]) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(net.place[n] for n in pick(t)) for t in net.transitions)
+
+    takes = numbers(lambda t: t.take)
+    leaving: list[list[int]] = [[] for _ in net.places]
+    by_kind: dict[tuple[int, TransitionKind], list[int]] = {}
+    for index, places in enumerate(takes):
+        for place in places:
+            leaving[place].append(index)
+            by_kind.setdefault((place, net.transitions[index].kind), []).append(index)
+    exits = [{net.transitions[t].exit for t in out} for out in leaving]
+    return Wiring(
+        net=net,
+        takes=takes,
+        puts=numbers(lambda t: t.put),
+        reads=numbers(lambda t: t.read),
+        leaving=tuple(map(tuple, leaving)),
+        vanishing=tuple(p.kind is PlaceKind.VANISHING for p in net.places),
+        choice=tuple(
+            p.kind is PlaceKind.VANISHING and len(found) > 1
+            for p, found in zip(net.places, exits, strict=True)
+        ),
+        final=frozenset(i for i, p in enumerate(net.places) if p.kind in FINAL),
+        autos=tuple(tuple(t for t in out if net.transitions[t].kind in AUTO) for out in leaving),
+        by_kind={key: tuple(found) for key, found in by_kind.items()},
+    )
+
+
+def enabled(wiring: Wiring, marking: Marking, transition: int) -> bool:
+    """Whether every taken and read place holds a token."""
+    return all(p in marking for p in wiring.takes[transition]) and all(
+        p in marking for p in wiring.reads[transition]
+    )
+
+
+def candidates(wiring: Wiring, marking: Marking) -> Iterable[int]:
+    """The enabled transitions, in the order of their numbers."""
+    seen = {t for place in marking for t in wiring.leaving[place]}
+    return sorted(t for t in seen if enabled(wiring, marking, t))
+
+
+def fire(
+    wiring: Wiring,
+    marking: Marking,
+    transition: int,
+    given: Mapping[str, Any],
+    moment: Moment,
+    decide: Decide,
+) -> dict[int, Token]:
+    """Fire one transition and walk on to the next resting places; the marking given is unchanged.
+
+    `given` are variables the firing brings along: a result, a message, an error, a recorded delta.
+    Raises `IllegalFiring` when the net does not allow it.
+    """
+    now = dict(marking)
+    env: dict[str, Any] = {}
+    pending = _move(wiring, now, transition, env, given, moment)
+    while pending is not None:
+        number = decide(pending, env)
+        transition = _way_out(wiring, now, pending, number)
+        pending = _move(wiring, now, transition, env, {}, moment)
+    return now
+
+
+def _way_out(wiring: Wiring, now: Mapping[int, Token], place: int, number: int) -> int:
+    found = [
+        t
+        for t in wiring.leaving[place]
+        if wiring.net.transitions[t].exit == number
+        and all(p == place or p in now for p in wiring.takes[t])
+        and all(p in now for p in wiring.reads[t])
+    ]
+    if len(found) != 1:
+        name = wiring.net.places[place].name
+        raise IllegalFiring(name, f"exit {number} leads to {len(found)} transitions")
+    return found[0]
+
+
+def _move(
+    wiring: Wiring,
+    now: dict[int, Token],
+    transition: int,
+    env: dict[str, Any],
+    given: Mapping[str, Any],
+    moment: Moment,
+) -> int | None:
+    """Take and put the tokens of one transition; returns the vanishing place it leads to, if any."""
+    told = wiring.net.transitions[transition]
+    for place in wiring.takes[transition]:
+        if wiring.vanishing[place]:
+            continue  # nothing rests there; the variables travel in `env`
+        token = now.pop(place, None)
+        if token is None:
+            raise IllegalFiring(told.name, f"no token in {wiring.net.places[place].name!r}")
+        env.update(token.frame)
+    for place in wiring.reads[transition]:
+        if place not in now:
+            raise IllegalFiring(told.name, f"no token in {wiring.net.places[place].name!r}")
+    env.update(given)
+    if told.stack_op is not None:
+        _stack(wiring.net, told, env, moment)
+    pending: int | None = None
+    for place in wiring.puts[transition]:
+        if wiring.vanishing[place]:
+            pending = place
+            continue
+        if place in now:
+            raise IllegalFiring(told.name, f"a second token in {wiring.net.places[place].name!r}")
+        now[place] = Token(_frame(wiring.net, place, env), moment.seq, moment.at)
+    return pending
+
+
+def _frame(net: Net, place: int, env: Mapping[str, Any]) -> dict[str, Any]:
+    into = net.places[place]
+    if into.kind is PlaceKind.BRANCH:  # a branch that ended without a result has none
+        return {name: env[name] for name in into.frame if name in env}
+    try:
+        return {name: env[name] for name in into.frame}
+    except KeyError as missing:
+        raise IllegalFiring(into.name, f"the variable {missing} has no value") from None
+
+
+def _stack(net: Net, told: Transition, env: dict[str, Any], moment: Moment) -> None:
+    """Change the undo stack that a transition names. Entries are pushed with the intent's record."""
+    name, op = told.stack, told.stack_op
+    if op is StackOp.OPEN:
+        env[name] = ()
+        return
+    stack: tuple[Entry, ...] = env[name]
+    if op is StackOp.PUSH:
+        site = net.site[told.site]
+        arguments = tuple(env[variable] for _, variable in site.arguments)
+        env[name] = (*stack, Entry(site.name, moment.seq, moment.key, arguments, False, None))
+    elif op is StackOp.COMPLETE:
+        env[name] = tuple(
+            e._replace(known=True, result=env.get(told.binds or RESULT))
+            if e.site == told.site and not e.known
+            else e
+            for e in stack
+        )
+    elif op is StackOp.DROP:
+        env[name] = tuple(e for e in stack if e.site != told.site or e.known)
+    elif op is StackOp.POP:
+        if not stack or stack[-1].site != told.site:
+            raise IllegalFiring(told.name, "it is not the last entry of the undo stack")
+        env[name] = stack[:-1]
+    elif op is StackOp.HAND_OVER:
+        env[told.outer_stack] = (*env[told.outer_stack], *stack)
