@@ -1,9 +1,9 @@
 """Layout by program structure: every box becomes a fragment, bottom up, in linear time.
 
-Sequence: a column. Choice: branches between a diamond and a merge; fork: between two bars. Loop: a
-frame with a return edge on its left and its exit on its right. Scope: a dashed frame with its token.
-Handlers stand beside what they guard. Lanes (exceptions, drains, undo) stand at the right of their box. How
-things look is `svg.py`.
+Sequence: a column. Choice: branches between a diamond and a merge; fork: between two bars. Loop:
+a frame, the return edge on its left, its exit on its right. Scope: a dashed frame with its token.
+Handlers stand beside what they guard. Lanes (exceptions, drains, undo) stand at the
+right of their box. How things look is `svg.py`.
 """
 
 from __future__ import annotations
@@ -279,7 +279,7 @@ class _Layout:
 
     def loop(self, box: Box) -> Fragment:
         """Back on the left, out on the right (without a test: out by break alone)."""
-        inside, tested, half = self.fragment(box.children[0]), box.note != "for ever", 7.0
+        inside, tested, half = self.fragment(box.children[0]), not box.note, 7.0
         out = self._framed(inside, box, "loop", sides=18, foot=30)
         low, back, ahead = HEAD + inside.height, inside.left + 16, inside.right + 16
         near = half * tested
