@@ -40,10 +40,13 @@ def workflow_box(net: Net, blocks: Sequence[b.Block]) -> Box:
         if place.tangible:
             owned[place.block if place.block in known else -1].append(place)
     tree = _Tree(owned)
-    body = Box(BoxKind.SEQUENCE, children=tuple(x for x in map(tree.box, blocks) if x))
-    main, lane = _parted(owned[-1], _WHOLE)
+    made = [x for x in map(tree.box, blocks) if x]
+    body = Box(BoxKind.SEQUENCE, children=tuple(map(_without_last_return, made)))
+    main, lane = _parted(
+        [p for n in (-1, *(x.id for x in blocks)) for p in owned.pop(n, [])], _WHOLE
+    )
     # What no construct took (a place of a kind not drawn at its block) still belongs to the whole.
-    lane += [p for number, rest in owned.items() if number != -1 for p in rest]
+    lane += [p for rest in owned.values() for p in rest]
     return Box(BoxKind.WORKFLOW, net.name, (body,), places=tuple(main), lane=tuple(lane))
 
 
@@ -51,6 +54,15 @@ def _parted(
     places: Sequence[Place], kinds: frozenset[PlaceKind]
 ) -> tuple[list[Place], list[Place]]:
     return [p for p in places if p.kind in kinds], [p for p in places if p.kind not in kinds]
+
+
+def _without_last_return(body: Box) -> Box:
+    """A `return` that ends the whole is an arrow to done, not a way out of something."""
+    match body.children:
+        case (*rest, Box(kind=BoxKind.END, label="return")) if body.kind is BoxKind.SEQUENCE:
+            return Box(BoxKind.SEQUENCE, children=tuple(rest))
+        case _:
+            return body
 
 
 class _Tree:
