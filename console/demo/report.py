@@ -28,7 +28,7 @@ def as_json(outcome: Outcome) -> str:
                 "order": v.order,
                 "charges": v.charge_count,
                 "end": _end(v),
-                "problems": [p.text for p in v.problems],
+                "problems": [p.what for p in v.problems],
             }
             for v in outcome.verdicts
         ],
@@ -71,7 +71,7 @@ def show(outcome: Outcome) -> None:
 
 def _end(verdict: Verdict) -> str:
     if verdict.problems:
-        return "; ".join(p.text for p in verdict.problems)
+        return "; ".join(p.what for p in verdict.problems)
     if verdict.end == "desk":
         return f"on the desk: {verdict.reason}"
     if verdict.end == "failed":
