@@ -7,6 +7,8 @@ intent is a doubt unless its type is declared as refused (engine-rules 25).
 from __future__ import annotations
 
 import asyncio
+import logging
+import traceback
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +27,7 @@ from .store import Ambiguous, AttemptRow, Fenced, Store
 from .world import Invocation, World
 
 _PROBING = Retry(attempts=PROBES_MAX)
+_LOG = logging.getLogger("perdure")
 _FREE = frozenset({Effect.PURE, Effect.OBSERVE})
 
 
@@ -69,10 +72,10 @@ class Caller:
         def start() -> None:
             if running.cancelled:
                 return
-            work = self._perform(instance, call, step, running)
+            work = self._guarded(instance, call, step, running)
             running.task = asyncio.get_running_loop().create_task(work)
             self.tasks.add(running.task)
-            running.task.add_done_callback(self._over)
+            running.task.add_done_callback(self.tasks.discard)
 
         if needed <= instance.durable:
             start()
@@ -80,12 +83,16 @@ class Caller:
             instance.starts.append((needed, start))
         return running
 
-    def _over(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            asyncio.get_running_loop().call_exception_handler(
-                {"message": "a call ended by a defect of the engine", "exception": error}
-            )
+    async def _guarded(
+        self, instance: Instance, call: Call, step: Step[..., Any], running: Running
+    ) -> None:
+        """A defect of ours stalls the execution it hit, loudly, and no other."""
+        try:
+            await self._perform(instance, call, step, running)
+        except Exception as defect:
+            _LOG.exception("%s is stalled by a defect", instance.key)
+            instance.running.pop(self.driver.wish_of(call), None)
+            self.driver.stall(instance, "".join(traceback.format_exception(defect)))
 
     # --- one call -----------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from .sqlite_append import is_value, write_batch, write_each
 from .sqlite_link import MEMORY, SYNCHRONOUS, Creator, Link, Links, Sleep, database_path
 from .sqlite_step import Doomed, SqliteStepTransaction
 from .store import (
+    STEP_SECONDS_MAX,
     Ambiguous,
     Append,
     Appended,
@@ -148,11 +149,13 @@ class SqliteStore:
         return results
 
     @asynccontextmanager
-    async def transaction(self, session: int) -> AsyncGenerator[SqliteStepTransaction]:
+    async def transaction(
+        self, session: int, *, seconds_max: float = STEP_SECONDS_MAX
+    ) -> AsyncGenerator[SqliteStepTransaction]:
         """A write transaction for a transactional step; commits at the end unless doomed."""
         try:
             async with self.links.write() as link:
-                step = SqliteStepTransaction(link, session, self._now)
+                step = SqliteStepTransaction(link, session, self._now, seconds_max)
                 yield step
                 if step.doomed:
                     raise Doomed

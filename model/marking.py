@@ -104,7 +104,8 @@ def _wire(net: Net) -> Wiring:
     for index, places in enumerate(takes):
         for place in places:
             leaving[place].append(index)
-            by_kind.setdefault((place, net.transitions[index].kind), []).append(index)
+        # By the place a transition is about: a scope beside it comes second.
+        by_kind.setdefault((places[0], net.transitions[index].kind), []).append(index)
     exits = [{net.transitions[t].exit for t in out} for out in leaving]
     return Wiring(
         net=net,
