@@ -152,9 +152,7 @@ def _open(seen: view.View, verdict: str) -> list[Call | Doubt]:
     return found
 
 
-def _chosen(
-    id: str, found: list[Call | Doubt], verdict: str, effect: str | None
-) -> Call | Doubt:
+def _chosen(id: str, found: list[Call | Doubt], verdict: str, effect: str | None) -> Call | Doubt:
     chosen = [w for w in found if effect in (None, w.site.name, w.key)]
     if len(chosen) == 1:
         return chosen[0]
@@ -162,7 +160,9 @@ def _chosen(
     about = f"{effect!r} of {id}" if effect else f"an effect of {id}"
     if not chosen:
         raise Refusal(f"{verdict!r} cannot be said of {about} now", f"open are: {names}")
-    raise Refusal(f"{verdict!r} could be about several effects of {id}", f"--effect one of: {names}")
+    raise Refusal(
+        f"{verdict!r} could be about several effects of {id}", f"--effect one of: {names}"
+    )
 
 
 def _value(

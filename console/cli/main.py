@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import click
@@ -23,16 +22,10 @@ class Verb(NamedTuple):
     module: str
     attribute: str
     says: str
-    needs: str = ""  # a module of perdure without which the verb does not exist
 
 
 VERBS: Mapping[str, Verb] = {
-    "demo": Verb(
-        ".demo",
-        "demo",
-        "Run 20 orders, kill the worker in the worst moments, print the ledger.",
-        "perdure.console.demo.main",
-    ),
+    "demo": Verb(".demo", "demo", "Run 20 orders, kill the worker, print the ledger."),
     "check": Verb(".check", "check", "Compile and verify workflows."),
     "compile": Verb(".drawing", "compile_", "Show the net of a workflow."),
     "run": Verb(".running", "run", "Start (or find) an execution, wait, print its result."),
@@ -59,13 +52,13 @@ class Verbs(click.Group):
     """A group that knows its verbs by name only, and answers errors without a stack trace."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs that exist here, in the order of the table."""
-        return [name for name, verb in VERBS.items() if _exists(verb)]
+        """The verbs in the order of the table."""
+        return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module of a verb and return its command."""
         verb = VERBS.get(cmd_name)
-        if verb is None or not _exists(verb):
+        if verb is None:
             return None
         return getattr(import_module(verb.module, __package__), verb.attribute)
 
@@ -78,10 +71,6 @@ class Verbs(click.Group):
         """Run the verb; an error of ours becomes its message and its exit code."""
         with failing(ctx):
             return super().invoke(ctx)
-
-
-def _exists(verb: Verb) -> bool:
-    return not verb.needs or find_spec(verb.needs) is not None
 
 
 def _version() -> str:

@@ -52,9 +52,7 @@ def user() -> str:
 @click.option("--message-id", metavar="ID", help="A repeated send with the same id counts once.")
 @with_db
 @with_format()
-def signal(
-    id: str, channel: str, value: str, message_id: str | None, db: str, format: str
-) -> None:
+def signal(id: str, channel: str, value: str, message_id: str | None, db: str, format: str) -> None:
     """Send a message to an execution."""
     payload = read_json(value, "--value")
     number = asynchronously(_send(db, id, channel, message_id or f"m-{uuid4()}", payload))

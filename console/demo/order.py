@@ -28,7 +28,6 @@ from ... import (
     transactional,
     workflow,
 )
-
 from .shop import CardDeclined, Shop
 
 PORT_VARIABLE = "PERDURE_DEMO_SHOP"

@@ -1,0 +1,41 @@
+"""`compile`: show the net of a workflow, as picture, graph or data. The notations: model/formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ...model.compiler import compile_workflow
+from ...model.formats.dot import to_dot
+from ...model.formats.json import to_json
+from ...model.formats.svg import to_svg
+from ...model.formats.tree import program_box
+from ...model.program import Program
+from .answers import Refusal, note
+from .targets import one_workflow
+
+
+def drawn(program: Program, notation: str, *, lanes: bool = False) -> str:
+    """The net of a program in a notation."""
+    if notation == "svg":
+        return to_svg(program_box(program), lanes=lanes)
+    return to_dot(program.net) if notation == "dot" else to_json(program.net)
+
+
+@click.command("compile")
+@click.argument("target")
+@click.option("--to", "notation", type=click.Choice(["json", "dot", "svg"]), required=True)
+@click.option("--lanes", is_flag=True, help="svg: draw exceptions, drains and undo too.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+def compile_(target: str, notation: str, lanes: bool, output: Path | None) -> None:
+    """Show the net of a workflow."""
+    text = drawn(compile_workflow(one_workflow(target)), notation, lanes=lanes)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Refusal(f"cannot write {output}: {error.strerror}") from error
+    note(f"wrote {output}")

@@ -1,0 +1,160 @@
+"""`db`, `doctor`, `explain`: the store's own tables, what is installed, what a code means.
+
+No execution is looked at or touched.
+"""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Any
+
+import click
+
+from ..codes import CODES, family
+from .answers import (
+    NO_STORE,
+    Refusal,
+    answer,
+    asynchronously,
+    finish,
+    with_db,
+    with_format,
+)
+from .tables import fields
+
+EXTRAS = {
+    "rich": "tables in colour",
+    "networkx": "structural checks",
+    "alembic": "schema migrations",
+    "z3": "protocol proofs",
+    "hypothesis": "test harness",
+}
+_NEEDED = ("sqlalchemy", "msgspec", "click")
+
+
+@click.group()
+def db() -> None:
+    """Make or check the tables of a store."""
+
+
+@db.command()
+@with_db
+@with_format()
+def upgrade(db: str, format: str) -> None:
+    """Make the tables, or bring them to the revision of this perdure."""
+    from ...engine.tables import REVISION
+    from .opening import opened
+
+    async def make() -> str:
+        async with opened(db, create=True) as store:
+            return store.path
+
+    path = asynchronously(make())
+    document = {"path": path, "revision": REVISION}
+    answer(format, document, f"{path} has revision {REVISION}")
+
+
+@db.command()
+@with_db
+@with_format()
+def current(db: str, format: str) -> None:
+    """Say which revision the tables have; exit 4 unless it is the one of this perdure."""
+    from ...engine.tables import REVISION
+    from .opening import opened
+
+    async def look() -> str:
+        async with opened(db) as store:
+            return store.path
+
+    path = asynchronously(look())
+    answer(format, {"path": path, "revision": REVISION}, f"{path} has revision {REVISION}")
+
+
+@click.command()
+@with_db
+@with_format()
+def doctor(db: str, format: str) -> None:
+    """Say what is installed and what the store is like; exit 4 if it cannot be used."""
+    document: dict[str, Any] = {
+        "perdure": _version("perdure"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "sqlite": sqlite3.sqlite_version,
+        "libraries": {name: _version(name) for name in _NEEDED},
+        "extras": {name: _version(name) if find_spec(name) else None for name in EXTRAS},
+        "store": _store(db),
+    }
+    store = document["store"]
+    lines: list[tuple[str, object]] = [
+        ("perdure", document["perdure"]),
+        ("python", f"{document['python']} ({sys.executable})"),
+        ("platform", document["platform"]),
+        ("sqlite", document["sqlite"]),
+        *document["libraries"].items(),
+        *((n, v or f"absent ({EXTRAS[n]})") for n, v in document["extras"].items()),
+        *((f"store {name}", value) for name, value in store.items()),
+    ]
+    answer(format, document, fields(lines))
+    if store["problem"]:
+        finish(NO_STORE)
+
+
+def _version(name: str) -> str:
+    try:
+        return version({"z3": "z3-solver"}.get(name, name))
+    except PackageNotFoundError:
+        return "of this checkout" if name == "perdure" else "unknown"
+
+
+def _store(db: str) -> dict[str, Any]:
+    """The settings the store really has, and what is wrong with it; a missing one is no problem."""
+    from ...engine.errors import NoStore
+    from ...model.errors import PlatformError
+    from .opening import opened
+
+    async def look() -> dict[str, Any]:
+        async with opened(db) as store:
+            link = store.links.link("reader")
+            settings = {
+                name: link.rows(f"PRAGMA {name}")[0][0] for name in ("journal_mode", "synchronous")
+            }
+            counts = dict(link.rows("SELECT status, count(*) FROM execution GROUP BY status"))
+            sessions = [f"{s.id} ({s.identity.worker})" for s in await store.sessions()]
+            return {
+                "path": store.path,
+                "journal_mode": settings["journal_mode"],
+                "synchronous": {1: "NORMAL", 2: "FULL", 3: "EXTRA"}.get(settings["synchronous"]),
+                "weak": store.weak,
+                "sessions": ", ".join(sessions),
+                "executions": ", ".join(f"{n} {status}" for status, n in sorted(counts.items())),
+                "problem": "",
+            }
+
+    try:
+        return asynchronously(look())
+    except NoStore as error:
+        return {"path": error.path, "says": f"none yet: {error.why}", "problem": ""}
+    except (PlatformError, sqlite3.Error) as error:
+        return {"path": db, "problem": str(error)}
+
+
+@click.command()
+@click.argument("code", required=False)
+@with_format()
+def explain(code: str | None, format: str) -> None:
+    """Explain an error code; without one, list them all."""
+    if code is None:
+        listing = {name: page.says for name, page in CODES.items()}
+        answer(format, listing, fields(list(listing.items())))
+        return
+    name = code.upper()
+    page = CODES.get(name)
+    if page is None:
+        raise Refusal(f"there is no code {code}", "`perdure explain` lists them")
+    document = {"code": name, "about": family(name), **page._asdict()}
+    text = f"{name}  {page.says}\n  about  {family(name)}\n  why    {page.why}\n  fix    {page.fix}"
+    answer(format, document, text)

@@ -1,0 +1,402 @@
+"""Every error code: what it says, why, and what to do. `perdure explain` and the docs read it here.
+
+A test compares the table with the codes in the source. Where a code is raised, its message names
+the user's own line; nothing here is specific to one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Code(NamedTuple):
+    """The page of a code."""
+
+    says: str
+    why: str
+    fix: str
+
+
+FAMILIES: Mapping[str, str] = {
+    "PD1": "What a workflow cannot say",
+    "PD2": "Values and names",
+    "PD3": "Effects and sagas",
+    "PD4": "Declarations of steps, signals and workflows",
+    "PD6": "Words used where they have no meaning",
+    "PD7": "Executions",
+    "PD8": "The machine and the store",
+    "PD9": "Defects of ours",
+}
+
+CODES: Mapping[str, Code] = {
+    "PD100": Code(
+        "The workflow does not compile.",
+        "Its findings are listed, each with a code of its own.",
+        "Start with the first finding.",
+    ),
+    "PD101": Code(
+        "A workflow yields.",
+        "Readers of a stream would see values that a crash takes back.",
+        "Return a list, or let a step tell the outside.",
+    ),
+    "PD102": Code(
+        "`async for` in a workflow.",
+        "It would wait inside Python, where a restart cannot find it.",
+        "Fetch the pages in an @observe step.",
+    ),
+    "PD103": Code(
+        "`async with` of a foreign context manager.",
+        "It holds a live resource across awaits; a restart would lose it.",
+        "Open it inside the step that uses it.",
+    ),
+    "PD104": Code(
+        "`with` around an await.",
+        "It holds a live resource across awaits; a restart would lose it.",
+        "Open it inside the step that uses it.",
+    ),
+    "PD105": Code(
+        "Something that is not durable is awaited.",
+        "A plain coroutine, asyncio.sleep or gather waits in this process only.",
+        "Await a step, a signal, sleep(...), together(...) or first(...).",
+    ),
+    "PD106": Code(
+        "An await where it can have no place of its own.",
+        "What Python evaluates around it would have to be stored half done.",
+        "Put the await on its own line and give the result a name.",
+    ),
+    "PD107": Code(
+        "An order of evaluation that is easy to misread.",
+        "What stands around the await would run before it in Python, and after a restart again.",
+        "Give the first result a name.",
+    ),
+    "PD108": Code(
+        "Code that is made at run time, or an inner function that awaits.",
+        "The net cannot see inside it.",
+        "Write it out, or make it a step.",
+    ),
+    "PD109": Code(
+        "`global` or `nonlocal` in a workflow.",
+        "State outside the function does not survive.",
+        "Keep it in a local variable or in a database, through a step.",
+    ),
+    "PD110": Code(
+        "A step is called and not awaited.",
+        "The call would be made by nobody.",
+        "await step(...)",
+    ),
+    "PD111": Code(
+        "A workflow contains itself.",
+        "Its net would have no end.",
+        "Use a loop.",
+    ),
+    "PD112": Code(
+        "The source of the workflow is not available.",
+        "A workflow is compiled from its text.",
+        "Put it into a file or a notebook cell.",
+    ),
+    "PD113": Code(
+        "Arguments by `*` or `**`.",
+        "A frame needs one type per name.",
+        "Name the arguments.",
+    ),
+    "PD114": Code(
+        "Which step is called is decided at run time.",
+        "Which steps can run must be known before.",
+        "Choose with if or match between calls by name.",
+    ),
+    "PD115": Code(
+        "`for` over something that can be read once only.",
+        "A one-time iterator cannot be resumed.",
+        "Take a list first.",
+    ),
+    "PD116": Code(
+        "A construct that is not supported yet.",
+        "It is refused by name, so that it is never compiled wrongly.",
+        "Write it with if, while, for, try and steps.",
+    ),
+    "PD201": Code(
+        "A value that cannot be stored is alive across an await.",
+        "Files, sockets and sessions live in one process only.",
+        "Use it inside a step; keep plain data across awaits.",
+    ),
+    "PD202": Code(
+        "A union whose members cannot be told apart when stored.",
+        "The stored bytes would fit both.",
+        "Rename one class, or wrap one member in a dataclass.",
+    ),
+    "PD203": Code(
+        "The type of a kept value is not known.",
+        "A strict decoder needs it after a restart.",
+        "Annotate it: `total: Decimal = ...`.",
+    ),
+    "PD204": Code(
+        "One variable has two unrelated types.",
+        "What rests over an await has one type per name.",
+        "Name them apart, or annotate the union.",
+    ),
+    "PD205": Code(
+        "`Any` says nothing about what is stored.",
+        "A value without a type cannot be checked when it is read back.",
+        "Name the type.",
+    ),
+    "PD206": Code(
+        "Two call sites have one name.",
+        "The second is numbered, so an edit in between moves the number.",
+        'Name it: step.named("second try")(...).',
+    ),
+    "PD207": Code(
+        "A variable may have no value here.",
+        "What rests over an await has a value for every variable.",
+        "Give it a value before the branch.",
+    ),
+    "PD212": Code(
+        "Two variables share one object that can change.",
+        "After the next restart they are two.",
+        "Copy one of them.",
+    ),
+    "PD213": Code(
+        "A loop changes the name it runs over.",
+        "The loop keeps its first view.",
+        "Use another name inside.",
+    ),
+    "PD220": Code(
+        "An outside effect between two awaits.",
+        "A crash repeats that code silently.",
+        "Make it a step and say which effect it has.",
+    ),
+    "PD221": Code(
+        "Code between two awaits gave two answers for equal inputs.",
+        "What decides a branch must be in the log.",
+        "Put it into a step, or use now().",
+    ),
+    "PD230": Code(
+        "A handler that takes everything around an await.",
+        "It would swallow cancellation.",
+        "except Exception:",
+    ),
+    "PD231": Code(
+        "An exception type that cannot be stored or imported again.",
+        "After a restart nothing could be compared with it.",
+        "Raise an exception of plain arguments from the step.",
+    ),
+    "PD301": Code(
+        "A step that may fail for good follows an irreversible one in a saga.",
+        "The saga would have to undo what cannot be undone.",
+        "Retry it without end, or move it behind the saga.",
+    ),
+    "PD302": Code(
+        "A compensatable step in a saga has no undo.",
+        "A saga that fails must undo every compensatable step in it.",
+        "Add @step.undo, or declare the step irreversible.",
+    ),
+    "PD303": Code(
+        "Parallel branches of a saga: one irreversible, one that may fail.",
+        "The one may land while the other fails.",
+        "Do the irreversible step behind the join.",
+    ),
+    "PD304": Code(
+        "An irreversible step in a loop without a wait.",
+        "It can happen again and again within milliseconds.",
+        "Bound the loop, or wait in it.",
+    ),
+    "PD305": Code(
+        "The workflow can end failed behind an irreversible effect.",
+        "The effect stands, and nobody is told but the log.",
+        "Handle the failure, or accept it knowingly.",
+    ),
+    "PD306": Code(
+        "A compensatable step that nobody can settle in doubt.",
+        "After a crash inside it nobody knows what to undo.",
+        "Add a probe, or let the undo take (result | None, *arguments).",
+    ),
+    "PD307": Code(
+        "An irreversible step is a direct branch of first(...).",
+        "The loser of a race is given up, and this one cannot be.",
+        "Race first, then call it.",
+    ),
+    "PD401": Code(
+        "An irreversible step declares a retry.",
+        "It is never retried by itself: the first attempt may have landed.",
+        "Add a probe; retry inside the step only what you know has not landed.",
+    ),
+    "PD402": Code(
+        "An irreversible step has no probe.",
+        "After a crash in the wrong moment a person will be asked whether it landed.",
+        "Add @step.probe, which makes the receiver close the key and then answers.",
+    ),
+    "PD403": Code(
+        "A transactional step calls another step or the network.",
+        "The transaction stays open while it waits.",
+        "Fetch before, only write inside.",
+    ),
+    "PD404": Code(
+        "An undo does not fit its step.",
+        "It takes the result, or the result or None and the step's arguments.",
+        "def undo(result) or def undo(result: R | None, *the step's parameters)",
+    ),
+    "PD405": Code(
+        "A probe takes other parameters than its step.",
+        "It is asked with the same arguments.",
+        "Give it the step's parameters.",
+    ),
+    "PD406": Code("A step has a second undo or probe.", "One answers.", "Remove one of them."),
+    "PD407": Code(
+        "A step, undo or probe is no plain function.",
+        "Generators and objects cannot be called as a step.",
+        "Write def or async def.",
+    ),
+    "PD408": Code(
+        "Exception types were expected.",
+        "What is raised is compared with these types.",
+        "Give a tuple of exception classes.",
+    ),
+    "PD409": Code(
+        "A retry policy that cannot be followed.",
+        "Attempts, waits and factor have bounds.",
+        "Retry(attempts=5, first=seconds(1), factor=2, ceiling=seconds(60))",
+    ),
+    "PD410": Code(
+        "A timeout that leaves no time.",
+        "An attempt is given up when its timeout has passed.",
+        "timeout=seconds(20), or none.",
+    ),
+    "PD411": Code(
+        "A transactional step takes no tx.",
+        "It writes only through the transaction it is lent.",
+        "Make `tx: Tx` its first parameter.",
+    ),
+    "PD412": Code(
+        "A name that cannot be used.",
+        "People type it at the console and in migrations.",
+        "Printable characters, no blanks at the ends.",
+    ),
+    "PD413": Code(
+        "A signal does not say what it carries.",
+        "What arrives is decoded strictly into that type.",
+        'Signal[Answer]("answer")',
+    ),
+    "PD414": Code(
+        "first or together with fewer than two calls.",
+        "They are about several.",
+        "Await the one call alone.",
+    ),
+    "PD415": Code(
+        "A workflow is not an `async def`.", "It is compiled at its awaits.", "async def name(...)"
+    ),
+    "PD416": Code(
+        "A version below 1.", "Versions count from 1.", "@workflow(version=1)"
+    ),
+    "PD601": Code(
+        "A step or saga is used outside a workflow.",
+        "Awaiting it means: rest here until it is durable.",
+        "Call it in a @workflow, or use .direct(...) in tests.",
+    ),
+    "PD602": Code(
+        "effect_key() or effect_order() is used outside a step.",
+        "They belong to one call of one step.",
+        "Use them in the body of a step, undo or probe.",
+    ),
+    "PD603": Code(
+        "now() is used outside a workflow.",
+        "It is the time of a firing.",
+        "datetime.now(UTC) in a step or elsewhere.",
+    ),
+    "PD604": Code(
+        "A call is handed over twice.",
+        "One call is one occurrence.",
+        "Call the step again for a second one.",
+    ),
+    "PD605": Code(
+        "Something else than a workflow was given, or a step needs a database.",
+        "Only workflows are started; only an engine lends a transaction.",
+        "Write a @workflow that awaits it.",
+    ),
+    "PD606": Code(
+        "The engine is not open in this event loop.",
+        "Steps use clients that belong to the loop that made them.",
+        "Use it inside `async with Engine(...)`, elsewhere Engine.blocking(url).",
+    ),
+    "PD607": Code(
+        "The blocking engine is used in a running event loop.",
+        "It would block the loop it stands in.",
+        "Use `async with Engine(...)` there.",
+    ),
+    "PD701": Code(
+        "The id belongs to another execution.",
+        "The same id with another input or workflow is never answered with the old result.",
+        "Use another id, or call with the same input.",
+    ),
+    "PD702": Code(
+        "The execution has ended and takes nothing any more.",
+        "A message that nobody will read is an error to its sender.",
+        "Look at it with `perdure show ID`.",
+    ),
+    "PD703": Code("There is no execution of this id.", "It was never started here.",
+                  "`perdure list` shows what there is; check --db."),
+    "PD704": Code(
+        "The execution is stalled.",
+        "It cannot go on by itself; nothing was undone.",
+        "Fix the cause that is told, then `perdure resume ID`.",
+    ),
+    "PD705": Code(
+        "An exception of a step that could not be rebuilt.",
+        "Its class cannot be imported or takes other arguments.",
+        "Raise exceptions of importable classes with plain arguments.",
+    ),
+    "PD706": Code(
+        "The execution was cancelled, or effects with an intent meet weak durability.",
+        "What landed stands and is named; a commit that can vanish protects no effect.",
+        "Read the reason; open the store with synchronous=FULL.",
+    ),
+    "PD707": Code(
+        "A message id came before with another body.",
+        "A repeated send must repeat the body too.",
+        "Give another message its own id.",
+    ),
+    "PD708": Code(
+        "A transactional step ended the transaction it was lent.",
+        "Its writes may be committed without the record that says so.",
+        "No COMMIT or ROLLBACK through tx: raise or return.",
+    ),
+    "PD709": Code(
+        "A transactional step held the write lock too long.",
+        "SQLite has one writer: all other executions wait.",
+        "Fetch and compute before, only write inside.",
+    ),
+    "PD801": Code(
+        "The store cannot be used now.",
+        "It is locked, full or damaged; nothing was written.",
+        "End what holds it (a stopped process keeps its lock), or free the disk.",
+    ),
+    "PD802": Code(
+        "The store has another schema.",
+        "Its tables are of another revision, or a guard of theirs is missing.",
+        "`perdure db upgrade`, or the perdure that the file was made with.",
+    ),
+    "PD803": Code(
+        "The store would lose acknowledged commits.",
+        "Every promise rests on commits that stay.",
+        "Leave the default, synchronous=FULL.",
+    ),
+    "PD804": Code(
+        "The store lies on a network file system.",
+        "The write-ahead log needs shared memory.",
+        "Put the file on a local disk.",
+    ),
+    "PD805": Code(
+        "There is no store here.",
+        "No such file, or a database of something else.",
+        "--db or PERDURE_DB; `perdure db upgrade` makes a new one.",
+    ),
+    "PD901": Code(
+        "A firing that the net does not allow.",
+        "A log that was tampered with, or a bug of ours.",
+        "`perdure audit --id ID` says what is wrong; please report it.",
+    ),
+}  # fmt: skip
+
+
+def family(code: str) -> str:
+    """What codes like this one are about."""
+    return FAMILIES[code[:3]]
