@@ -1,7 +1,8 @@
-"""A loaded execution: its state in memory, and what it adds to the next batch. One writer: this object.
+"""A loaded execution: its state in memory, and what it adds to the next batch. One writer: this
+object.
 
-Results are bound to the object, never looked up by id, so what comes back to an instance that lost its
-execution can write nothing (engine-rules 17). No decision is taken here: see `driver.py`.
+Results are bound to the object, never looked up by id, so what comes back to an instance that lost
+its execution can write nothing (engine-rules 17). No decision is taken here: see `driver.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ..model.marking import wire
+from ..model.marking import Entry, wire
 from ..model.net import TransitionKind
 from ..model.program import Program
 from . import bodies, kernel
@@ -51,6 +52,7 @@ class Instance:
     durable: int  # seq of the last durable record
     named: bool = False  # this tenure has written its first record
     create: Create | None = None
+    created: Callable[[Any], None] | None = None  # told once: None, or the row that had the key
     alive: bool = True
     leaving: bool = False  # a release or a finish is on its way
     stuck: str | None = None  # why it stalls once its open intents are settled
@@ -65,6 +67,7 @@ class Instance:
     pending: Append | None = None
     flying: Append | None = None
     alarm: Any = None  # the timer of the earliest moment waited for
+    held: bool = False  # a transactional step has the append right: the committer leaves it out
     suspect: bool = False
 
     def __post_init__(self) -> None:
@@ -74,10 +77,10 @@ class Instance:
 
     def write(self, step: kernel.Step, at: int) -> Record:
         """Take a step of the kernel into the state and into the pending append."""
-        self.state = step.state
+        before, self.state = self.state, step.state
         record = self.record(step.kind, step.transition, step.body, at)
         if step.transition != NO_TRANSITION:
-            self._ledger(step, record)
+            self._ledger(before, step, record)
         return record
 
     def record(self, kind: Kind, transition: int, body: Body, at: int) -> Record:
@@ -106,7 +109,7 @@ class Instance:
             append.change = RowChange()
         return append.change
 
-    def _ledger(self, step: kernel.Step, record: Record) -> None:
+    def _ledger(self, before: State, step: kernel.Step, record: Record) -> None:
         told = self.program.net.transitions[step.transition]
         append = self.append()
         if told.kind is TransitionKind.INTENT:
@@ -124,7 +127,9 @@ class Instance:
                 )
             )
         elif told.kind is TransitionKind.UNDO:
-            opened = Opened(-1, 0, step.body.k)
+            (place,) = self.wiring.takes[step.transition]
+            entry: Entry = before.marking[place].frame[told.stack][-1]
+            opened = Opened(entry.seq, 0, entry.key)
             row = self._effect(told.site, opened, "undone", record.seq, step.body.by or "undo")
             append.effects.append(row)
 
@@ -138,9 +143,7 @@ class Instance:
         evidence: str = "",
     ) -> EffectRow:
         effect = self.program.net.site[site].effect
-        return EffectRow(
-            self.id, opened.key, site, effect, opened.seq, outcome, seq, by, evidence
-        )
+        return EffectRow(self.id, opened.key, site, effect, opened.seq, outcome, seq, by, evidence)
 
     # --- what became durable ------------------------------------------------------------------
 
@@ -157,6 +160,8 @@ class Instance:
         flying, self.flying = self.flying, None
         if self.create is not None:
             self.create = None
+            if self.created is not None:
+                self.created(None)
         if flying is not None and flying.records:
             self.durable = flying.records[-1].seq
         ready = [start for seq, start in self.starts if seq <= self.durable]
@@ -185,6 +190,12 @@ class Instance:
             self.tail -= len(records)
             for old in records:
                 self.record(old.kind, old.transition, bodies.decode(old.body), old.at)
+
+    def own_creation(self, session: int) -> None:
+        """Create the execution anew, owned by the session that is in force now."""
+        if self.create is not None:
+            self.create.owner = session
+            self.append().create = self.create
 
 
 def _merged(appends: list[Append], execution: int, tenure: int, head: bytes) -> Append:

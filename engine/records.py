@@ -1,7 +1,7 @@
 """The kinds of log records as data, their canonical bytes and the hash chain.
 
-A record says what is durable at its own boundary and nothing more. Its bytes are made once, hashed as
-stored, and never encoded again for checking. No database and no net is known here.
+A record says what is durable at its own boundary and nothing more. Its bytes are made once, hashed
+as stored, and never encoded again for checking. No database and no net is known here.
 
     genesis  = BLAKE2b("perdure log 1" | key | workflow | net digest | input digest)
     hash(n)  = BLAKE2b(hash(n-1) | header(n) | body(n)),   hash(-1) = genesis
@@ -78,7 +78,7 @@ def chain(
 
 
 def broken(start: bytes, records: Iterable[Record]) -> str | None:
-    """Say what is wrong with a chain (a gap, a changed or swapped record), or None if it is whole."""
+    """Say what is wrong with a chain (a gap, a changed or swapped record); None if it is whole."""
     previous, expected, tenure, at = start, 0, 0, 0
     for record in records:
         if record.seq != expected:

@@ -1,4 +1,4 @@
-"""The Store port: every transaction the engine makes, and the rows it reads. No database lives here.
+"""The Store port: all transactions of the engine, and the rows it reads. No database is here.
 
 Safety rests on three guards inside `append`: the own session is not fenced (read in the same
 transaction), the primary key (execution, seq), and the hash of the record before the first new one.
@@ -7,19 +7,25 @@ Times are microseconds since 1970 (UTC) by the database's clock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from .records import Record
+from .transactional import Tx
+
+T = TypeVar("T")
+STEP_SECONDS_MAX = 2.0  # how long a transactional step may hold the writer (rule 19)
 
 
 class Status(StrEnum):
     """Where an execution stands. Only the last three are final."""
 
-    ACTIVE = "active"  # owned and running, ready to be claimed, or parked until wake_at or a message
+    ACTIVE = (
+        "active"  # owned and running, ready to be claimed, or parked until wake_at or a message
+    )
     STALLED = "stalled"  # waits for a person or a fix
     DONE = "done"
     FAILED = "failed"
@@ -66,7 +72,7 @@ class SessionRow(NamedTuple):
 
 
 class ExecutionRow(NamedTuple):
-    """The row of an execution; changes only with status, owner, tenure, wake-up, checkpoint, mail."""
+    """One execution; changes only with status, owner, tenure, wake-up, checkpoint, mail."""
 
     id: int
     key: str
@@ -115,7 +121,7 @@ class EffectRow(NamedTuple):
 class AttemptRow(NamedTuple):
     execution: int
     site: str
-    count: int
+    tries: int
     first_at: int
     next_at: int
     error: str
@@ -138,8 +144,9 @@ class Create:
 class RowChange:
     """What changes in the execution row; `None` leaves a column alone.
 
-    `release` gives the execution up (owner NULL) with `wake_at` and `waits`, on condition that no mail
-    arrived beyond `mail_seen` (rule 48); the same condition holds for a final status.
+    `release` gives the execution up (owner NULL) with `wake_at` and `waits`, on condition that no
+    mail arrived beyond `mail_seen` (rule 48), which must be given then; the same holds for a final
+    status, which releases too. A stall releases without condition.
     """
 
     status: Status | None = None
@@ -168,9 +175,11 @@ class Append:
 
 
 class Appended(NamedTuple):
-    """What became of one `Append`. `mail` tells that the release or finish met new mail and was left
-    out (records of a finish too: nothing of this execution was written). `existing` is the row found
-    under the key of a `create`, nothing of this append was written then."""
+    """What became of one `Append`; when not `ok`, nothing of it was written.
+
+    `mail`: the release or finish met new mail; read it and decide again. `existing`: the row found
+    under the key of a `create`. `guard`: it did not fit the log, or its values could not be stored.
+    """
 
     execution: int
     ok: bool
@@ -190,8 +199,32 @@ class Claimed(NamedTuple):
     head: bytes  # hash of the last record
 
 
+class StepTransaction(Protocol):
+    """One transaction for the writes of a transactional step and the records that say so."""
+
+    async def run(self, function: Callable[[Tx], Awaitable[T]]) -> T:
+        """Call the author's function inside a savepoint, within the time limit of the store.
+
+        Raises what it raised, TransactionEnded when it ended the transaction, TransactionTooLong.
+        """
+        ...
+
+    def append(self, own: Append, riders: Sequence[Append] = ()) -> list[Appended]:
+        """After `run`: check the fence, write the step's execution and what rides along.
+
+        When the own append (the first result) is not ok, the whole transaction is rolled back at
+        the end of the `async with` and nothing of the riders holds either.
+        """
+        ...
+
+
 class Store(Protocol):
     """Transactions of the protocol, then plain reads. Everything that returns is durable."""
+
+    @property
+    def weak(self) -> bool:
+        """The settings allow that an acknowledged commit is lost: no effect with an intent then."""
+        ...
 
     async def open(self) -> None:
         """Create or check the schema, read back the durability settings; refuses what is weaker."""
@@ -238,12 +271,14 @@ class Store(Protocol):
         """One transaction for all. Raises Fenced or Ambiguous."""
         ...
 
-    def transaction(self) -> AbstractAsyncContextManager[Any]:
-        """A write transaction for a transactional step, with the write lock held; see sqlite.py."""
+    def transaction(
+        self, session: int, *, seconds_max: float = STEP_SECONDS_MAX
+    ) -> AbstractAsyncContextManager[StepTransaction]:
+        """A write transaction for a transactional step, with the write lock held (rules 18-20)."""
         ...
 
     async def start(self, create: Create, record: Record) -> ExecutionRow | None:
-        """Create without owning; returns the row found under the key instead, or None if created."""
+        """Create without owning; the row found under the key instead, or None if created."""
         ...
 
     async def send(self, key: str, channel: str, id: str, body: bytes) -> int:
@@ -257,9 +292,17 @@ class Store(Protocol):
 
     async def define(self, net: str, workflow: str, version: int, body: bytes) -> None: ...
 
+    async def keep(self, execution: int, digest: bytes, body: bytes) -> None:
+        """Store a large value before the batch whose record refers to it (rule 13)."""
+        ...
+
     # --- reads --------------------------------------------------------------------------------
     def changes(self) -> int:
-        """A number that differs when another connection has committed; cheap enough to poll."""
+        """A number that differs when someone other than this store has committed; cheap to poll."""
+        ...
+
+    async def mail(self, session: int) -> dict[int, int]:
+        """The mail counters of the session's executions that ever got a message."""
         ...
 
     async def next_wake(self) -> int | None:
@@ -281,3 +324,5 @@ class Store(Protocol):
     async def attempts(self, execution: int) -> list[AttemptRow]: ...
 
     async def definition(self, net: str) -> bytes | None: ...
+
+    async def payload(self, execution: int, digest: bytes) -> bytes | None: ...

@@ -13,9 +13,10 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from ..language.workflows import Workflow
-from ..net import Net, PlaceKind, Place, Span
+from ..net import Net, Place, PlaceKind, Span
 from ..program import Glue, Program
-from ..values import Codec, TypeRefused, codec, exception_codec
+from ..values import Codec, TypeRefused, exception_codec
+from ..values.catalogue import codec
 from .blocks import Sequence, StepCall, Wait
 from .build import Builder, Problem
 from .digest import code_digest
@@ -56,6 +57,7 @@ def _compile(workflow: Workflow[..., Any]) -> Program:
 class _Compilation:
     def __init__(self, workflow: Workflow[..., Any], function: Function) -> None:
         self.workflow, self.function = workflow, function
+        self.fn = cast("types.FunctionType", workflow.fn)
         self.file = function.fn.__code__.co_filename
         self.build = Builder(self.file, function.resolve, set(function.local))
         self.kinds = Kinds(function)
@@ -101,9 +103,11 @@ class _Compilation:
 
     def first_use(self, variable: str) -> ast.AST:
         for node in ast.walk(self.function.node):
-            if isinstance(node, ast.Name) and node.id == variable:
-                if isinstance(node.ctx, ast.Load):
+            match node:
+                case ast.Name(id=name, ctx=ast.Load()) if name == variable:
                     return node
+                case _:
+                    pass
         return self.function.node
 
     # --- types ----------------------------------------------------------------------------
@@ -172,7 +176,7 @@ class _Compilation:
             Stretch(p.code or (), p.exits, p.catching, found.reads[n], found.writes[n])
             for n, p in glued.items()
         ]
-        runs = functions(self.function.fn, stretches, self.build.constants)
+        runs = functions(self.fn, stretches, self.build.constants)
         glue = {
             name: Glue(run, s.reads, s.writes)
             for name, run, s in zip(glued, runs, stretches, strict=True)

@@ -83,7 +83,8 @@ class _Fork:
         if self.race:
             result = [r for r in self.block.results[:1] if r]
             won = self.place(f"{self.tag} won", PlaceKind.ENDING, *result, free=False)
-        starts, ended = [], []
+        starts: list[str] = []
+        ended: list[str] = []
         for i in range(len(self.block.branches)):
             start, end = self.branch(i, why, won)
             starts.append(start)

@@ -169,7 +169,7 @@ def _parts(node: ast.expr) -> list[tuple[str, int, ast.expr]]:
         case ast.Tuple() | ast.List() | ast.Set():
             found = _items("elts", node.elts)
         case ast.Dict():
-            found = []
+            found: list[tuple[str, int, ast.expr]] = []
             for i, (key, value) in enumerate(zip(node.keys, node.values, strict=True)):
                 found += [("keys", i, key)] if key is not None else []
                 found.append(("values", i, value))

@@ -36,7 +36,7 @@ class Flow:
 
 
 def flow(draft: Draft, local: Names, initial: str) -> Flow:
-    """Compute frames, reads and writes; `unset` lists (variable, place, node) that may have none."""
+    """Compute frames, reads and writes; `unset`: (variable, place, node) that may lack a value."""
     passes = _Passes(draft, local)
     live = passes.live()
     sure = passes.sure(initial)

@@ -10,8 +10,6 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from ..language.ambient import now
@@ -27,6 +25,7 @@ _TABLE: dict[object, Any] = {
 }  # fmt: skip
 _MATCH_SELF: tuple[object, ...] = (bool, bytes, dict, float, int, list, set, str, tuple)
 _TEXT = {"upper", "lower", "strip", "replace", "join", "format", "title"}
+_METHOD: dict[type[ast.operator], str] = {ast.Add: "__add__", ast.Mult: "__mul__"}
 _SAME = frozenset({ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod})
 
 
@@ -138,7 +137,7 @@ class Kinds:
                 )
                 if base is UNKNOWN or UNKNOWN in parts:
                     return UNKNOWN
-                return base[parts if len(parts) > 1 else parts[0]]
+                return base[parts if len(parts) != 1 else parts[0]]
             case _:
                 return UNKNOWN
 
@@ -147,6 +146,8 @@ class Kinds:
         match node:
             case ast.Constant(value=value):
                 return None if value is None else type(value)
+            case ast.Starred(value=value):
+                return self.element(value)
             case ast.JoinedStr():
                 return str
             case ast.Compare() | ast.UnaryOp(op=ast.Not()):
@@ -172,7 +173,7 @@ class Kinds:
                 return join([self.of(v) for v in node.values])
             case ast.Tuple(elts=parts):
                 kinds = [self.of(p) for p in parts]
-                return UNKNOWN if UNKNOWN in kinds else tuple.__class_getitem__(tuple(kinds))
+                return _tuple(kinds)
             case ast.List(elts=parts) | ast.Set(elts=parts) if parts:
                 kind = join([self.of(p) for p in parts])
                 base = list if isinstance(node, ast.List) else set
@@ -202,7 +203,7 @@ class Kinds:
                 kinds = [self.result(a) for a in call.args]
                 if word == "first":
                     return join(kinds, strict=False)
-                return UNKNOWN if UNKNOWN in kinds else tuple.__class_getitem__(tuple(kinds))
+                return _tuple(kinds)
             case _:
                 return UNKNOWN
 
@@ -213,9 +214,9 @@ class Kinds:
             if target is range:
                 return int
             if target is enumerate:
-                return tuple[int, self.element(args[0])]
+                return _tuple([int, self.element(args[0])])
             if target is zip:
-                return tuple.__class_getitem__(tuple(self.element(a) for a in args))
+                return _tuple([self.element(a) for a in args])
             if isinstance(node.func, ast.Attribute) and node.func.attr in (
                 "items",
                 "keys",
@@ -223,7 +224,7 @@ class Kinds:
             ):
                 pair = typing.get_args(self.of(node.func.value))
                 if len(pair) == 2:
-                    whole = tuple[pair[0], pair[1]]
+                    whole = _tuple(list(pair))
                     return {"items": whole, "keys": pair[0], "values": pair[1]}[node.func.attr]
             if target in (sorted, reversed, list, tuple) and args:
                 return self.element(args[0])
@@ -291,7 +292,7 @@ class Kinds:
             return str
         if type(op) in _SAME and left == right and left is not UNKNOWN:
             return left
-        method = {ast.Add: "__add__", ast.Sub: "__sub__", ast.Mult: "__mul__"}.get(type(op), "")
+        method = _METHOD.get(type(op), "")
         name = getattr(left, "__name__", "") if method else ""
         if (name, method) in (("datetime", "__add__"), ("timedelta", "__mul__")):
             return left
@@ -331,9 +332,16 @@ def join(kinds: list[Any], strict: bool = True) -> Any:
         return unique[0]
     if all(k in (bool, int, float) for k in unique):
         return float if float in unique else int
-    if not strict or None in unique and len(unique) == 2:
-        return reduce(or_, [type(None) if k is None else k for k in unique])
+    if not strict or (None in unique and len(unique) == 2):
+        made: Any = type(None) if unique[0] is None else unique[0]
+        for kind in unique[1:]:
+            made = made | kind
+        return made
     return UNKNOWN
+
+
+def _tuple(kinds: list[Any]) -> Any:
+    return UNKNOWN if UNKNOWN in kinds else types.GenericAlias(tuple, tuple(kinds))
 
 
 def _position(kind: Any, index: int) -> Any:

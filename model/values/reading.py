@@ -28,8 +28,8 @@ from typing import (
 import msgspec
 
 from .containers import Items, Plain, Row, Table
-from .exceptions import Raised
 from .fields import columns_of, hints_of, is_frozen, kind_of
+from .raised import Raised
 from .records import ATTRS, Field, Modelled, Record, Typed
 from .refusals import TypeRefused
 from .scalars import Choice, OneOf, scalar
@@ -189,7 +189,7 @@ class Reader:
         key = self.read(args[0])
         plain = key.text in ("str", "int") or isinstance(key, Choice)
         if isinstance(key, OneOf):
-            plain = key.kinds == {"string"}
+            plain = key.kinds == frozenset(["string"])
         if not plain or (isinstance(key, Choice) and key.flag):
             raise refused(
                 annotation,

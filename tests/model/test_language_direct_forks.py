@@ -210,6 +210,8 @@ def test_compensatable_loser_of_a_race_is_awaited_and_undone(events: list[str]) 
     @compensatable
     async def slow() -> str:
         await go.wait()
+        for _ in range(20):  # still under way when the race is decided
+            await asyncio.sleep(0)
         events.append("slow landed")
         return "slow"
 
@@ -274,3 +276,32 @@ def test_child_workflow_in_a_race_is_judged_by_virtual_time() -> None:
         ]
 
     assert of(body)[0] == ["child", Elapsed(), days(3)]
+
+
+def test_compensatable_sibling_that_lands_after_a_failure_is_undone(events: list[str]) -> None:
+    """Outside a saga too: what landed before the failure stays, what lands after it goes back."""
+    failing = asyncio.Event()
+
+    @compensatable
+    async def book(name: str) -> str:
+        if name == "late":
+            await failing.wait()
+            await asyncio.sleep(0)
+        events.append(name)
+        return name
+
+    @book.undo
+    async def cancel(name: str) -> None:
+        events.append(f"undo {name}")
+
+    @observe(retry=Retry(attempts=1))
+    async def fails() -> None:
+        failing.set()
+        raise ValueError("no")
+
+    async def body() -> None:
+        await together(book("early"), book("late"), fails())
+
+    with pytest.raises(ValueError, match="no"):
+        of(body)
+    assert events == ["early", "late", "undo late"]

@@ -1,0 +1,372 @@
+"""Calls of steps, probes and undos: when they may start, how often, and what their outcome fires.
+
+What may happen twice is decided here by effect class and nowhere else: an exception out of a step
+with an intent is a doubt unless its type is declared as refused (engine-rules 25).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from dataclasses import dataclass
+from typing import Any, cast
+
+from ..model.errors import StepFailed
+from ..model.language.effects import WITHOUT_END, Effect, InDoubt, Landed, Retry, Voided
+from ..model.language.steps import Step
+from ..model.net import TransitionKind
+from ..model.values import ValueRefused
+from . import post
+from .clock import Clock
+from .driver import PROBES_MAX, Driver
+from .instance import Instance
+from .kernel import Call
+from .leases import Lease
+from .store import Ambiguous, AttemptRow, Fenced, Store
+from .world import Invocation, World
+
+_PROBING = Retry(attempts=PROBES_MAX)
+_LOG = logging.getLogger("perdure")
+_FREE = frozenset({Effect.PURE, Effect.OBSERVE})
+
+
+@dataclass(eq=False)
+class Running:
+    """A call under way. `settling`: it has an intent, so it is never cut, only awaited."""
+
+    settling: bool
+    task: asyncio.Task[None] | None = None
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        """Give the call up, before or while it runs; its outcome is dropped."""
+        self.cancelled = True
+        if self.task is not None:
+            self.task.cancel()
+
+
+class Caller:
+    """Makes the calls that markings ask for, and fires their outcomes."""
+
+    def __init__(
+        self, driver: Driver, store: Store, world: World, clock: Clock, lease: Lease
+    ) -> None:
+        self.driver, self.store, self.world, self.clock, self.lease = (
+            driver,
+            store,
+            world,
+            clock,
+            lease,
+        )
+        self.tasks: set[asyncio.Task[None]] = set()
+        driver.make_call = self.make
+
+    def make(self, instance: Instance, call: Call) -> Running:
+        """Start a call as soon as its causal past is durable (output commit, rule 22)."""
+        step = instance.program.steps[call.site.name]
+        running = Running(call.role == "step" and step.effect.intent)
+        free = call.role == "step" and step.effect in _FREE
+        needed = -1 if free else instance.seq - 1
+
+        def start() -> None:
+            if running.cancelled:
+                return
+            work = self._guarded(instance, call, step, running)
+            running.task = asyncio.get_running_loop().create_task(work)
+            self.tasks.add(running.task)
+            running.task.add_done_callback(self.tasks.discard)
+
+        if needed <= instance.durable:
+            start()
+        else:
+            instance.starts.append((needed, start))
+        return running
+
+    async def _guarded(
+        self, instance: Instance, call: Call, step: Step[..., Any], running: Running
+    ) -> None:
+        """A defect of ours stalls the execution it hit, loudly, and no other."""
+        try:
+            await self._perform(instance, call, step, running)
+        except Exception as defect:
+            _LOG.exception("%s is stalled by a defect", instance.key)
+            instance.running.pop(self.driver.wish_of(call), None)
+            self.driver.stall(instance, "".join(traceback.format_exception(defect)))
+
+    # --- one call -----------------------------------------------------------------------------
+
+    async def _perform(
+        self, instance: Instance, call: Call, step: Step[..., Any], running: Running
+    ) -> None:
+        if call.role == "step" and step.effect is Effect.TRANSACTIONAL:
+            await self._in_transaction(instance, call, step, running)
+            return
+        while True:
+            await self._turn(instance, call, step)
+            try:
+                result = await self._once(instance, call, step)
+            except Exception as error:
+                if not await self._failed(instance, call, step, running, error):
+                    continue
+            else:
+                if not await self._answered(instance, call, step, running, result):
+                    continue
+            return
+
+    async def _turn(self, instance: Instance, call: Call, step: Step[..., Any]) -> None:
+        """Wait for the backoff, for a probe's earliest moment, and for enough lease."""
+        row = instance.attempts.get(_counter(call))
+        moment = row.next_at if row else 0
+        if call.role == "probe" and step.timeout is not None:
+            opened = instance.state.intents[call.site.name]
+            moment = max(moment, opened.at + int(step.timeout.total_seconds() * 1e6))
+        while (left := moment - self.store.now()) > 0:
+            await self.clock.sleep(left / 1e6)
+        if not (call.role == "step" and step.effect in _FREE):
+            while not self.lease.may_call(self.clock.monotonic()):
+                await self.clock.sleep(0.05)
+
+    async def _once(
+        self, instance: Instance, call: Call, step: Step[..., Any], tx: Any = None
+    ) -> Any:
+        order = (instance.key, instance.tenure, instance.durable)
+        invocation = Invocation(
+            call.role, step, _arguments(call, step), call.key, order, call.site.name, tx
+        )
+        if step.timeout is None or call.role != "step":
+            return await self.world.call(invocation)
+        async with asyncio.timeout(step.timeout.total_seconds()):
+            return await self.world.call(invocation)
+
+    async def _answered(
+        self, instance: Instance, call: Call, step: Step[..., Any], running: Running, result: Any
+    ) -> bool:
+        """Fire what an answer means; False when the call is to be made again."""
+        if call.role == "probe" and not isinstance(result, (Landed, Voided)):
+            reason = result.reason if isinstance(result, InDoubt) else f"it answered {result!r}"
+            return self._again(instance, call, _PROBING, StepFailed("InDoubt", reason))
+        if running.cancelled:
+            return True
+        if not instance.alive:
+            await self._testify(instance, call, step, result)
+            return True
+        self._end(instance, call)
+        if call.role == "undo":
+            self._fire(instance, call, _UNDONE if call.entry else TransitionKind.UNDID)
+        elif call.role == "step":
+            self._landed(instance, call, step, result)
+        elif isinstance(result, Voided):
+            self._fire(instance, call, TransitionKind.VOIDED, said={"by": "probe"})
+        else:
+            value = cast("Landed[Any]", result).value
+            self._fire_value(instance, call, TransitionKind.SETTLED, value, {"by": "probe"})
+        self.driver.pump(instance)
+        return True
+
+    async def _failed(
+        self,
+        instance: Instance,
+        call: Call,
+        step: Step[..., Any],
+        running: Running,
+        error: Exception,
+    ) -> bool:
+        """Fire what an exception means; False when the call is to be made again."""
+        if running.cancelled or not instance.alive:
+            return True
+        if call.role == "probe":
+            return self._again(instance, call, _PROBING, error)
+        if call.role == "undo":
+            return self._again(instance, call, WITHOUT_END, error)
+        if not step.effect.intent:
+            if not step.retry.gives_up(self._count(instance, call) + 1, error):
+                return self._again(instance, call, step.retry, error)
+            self._end(instance, call)
+            self._raise(instance, call, TransitionKind.RAISES, error)
+        elif isinstance(error, step.refused):
+            await self._refused(instance, call, step, error)
+        else:
+            self._end(instance, call)
+            why = f"it raised {type(error).__name__}: {error}"
+            self._fire(instance, call, TransitionKind.CRASH, said={"why": why})
+        self.driver.pump(instance)
+        return True
+
+    async def _refused(
+        self, instance: Instance, call: Call, step: Step[..., Any], error: Exception
+    ) -> None:
+        retry = self.driver.transition(instance, call.place, TransitionKind.RETRY)
+        if retry is None or step.retry.gives_up(self._count(instance, call) + 1, error):
+            self._end(instance, call)
+            self._raise(instance, call, TransitionKind.REFUSED, error)
+            return
+        self._again(instance, call, step.retry, error)
+        await self._turn(instance, call, step)
+        instance.running.pop(self.driver.wish_of(call), None)
+        self.driver.fire(instance, retry)
+
+    async def _in_transaction(
+        self, instance: Instance, call: Call, step: Step[..., Any], running: Running
+    ) -> None:
+        """The author's writes and the record of the step in one commit (rule 18)."""
+        while True:
+            await self._turn(instance, call, step)
+            await self._hold(instance)
+            try:
+                async with self.store.transaction(instance.session) as transaction:
+                    result = await transaction.run(lambda tx: self._once(instance, call, step, tx))
+                    if running.cancelled or not instance.alive:
+                        raise asyncio.CancelledError
+                    self._end(instance, call)
+                    self._landed(instance, call, step, result)
+                    flying = instance.fly()
+                    if flying is None:  # the glue behind it got stuck: the writes go too
+                        raise _Stuck
+                    appended = transaction.append(flying)[0]
+            except _Stuck:
+                return
+            except (Fenced, Ambiguous) as gone:
+                self.driver.committer.lose(gone, instance)
+                return
+            except Exception as error:
+                instance.held = False
+                if await self._failed(instance, call, step, running, error):
+                    return
+                continue
+            finally:
+                instance.held = False
+                self.driver.committer.dirty(instance)
+            self.driver.committer.settle(instance, flying, appended)
+            self.driver.pump(instance)
+            return
+
+    async def _hold(self, instance: Instance) -> None:
+        """Take the append right: nothing of this execution flies, nothing new takes off."""
+        instance.held = True
+        while instance.flying is not None:
+            await self.clock.sleep(0)
+
+    # --- firing -------------------------------------------------------------------------------
+
+    def _landed(self, instance: Instance, call: Call, step: Step[..., Any], result: Any) -> None:
+        kind = TransitionKind.LANDED if step.effect.intent else TransitionKind.STEP
+        self._fire_value(instance, call, kind, result, {})
+
+    def _fire_value(
+        self,
+        instance: Instance,
+        call: Call,
+        kind: TransitionKind,
+        result: Any,
+        said: dict[str, Any],
+    ) -> None:
+        transition = self.driver.transition(instance, call.place, kind)
+        assert transition is not None
+        try:
+            value = post.result_codec(instance, transition).seal(result)
+        except ValueRefused as refused:
+            why = f"{call.site.name} returned {result!r}, which cannot be stored: {refused}"
+            crash = self.driver.transition(instance, call.place, TransitionKind.CRASH)
+            if crash is None:
+                self.driver.stall(instance, why)
+            else:  # it landed; only the value is missing (rule 26)
+                self.driver.fire(instance, crash, said={"why": why})
+            return
+        attempts = self._count(instance, call)
+        if attempts:
+            said = {**said, "n": attempts + 1}
+        self.driver.fire(instance, transition, value, said)
+
+    def _fire(
+        self,
+        instance: Instance,
+        call: Call,
+        kind: TransitionKind,
+        given: Any = None,
+        said: dict[str, Any] | None = None,
+    ) -> None:
+        for transition in instance.wiring.by_kind.get((call.place, kind), ()):
+            if instance.program.net.transitions[transition].site == call.site.name:
+                if kind is TransitionKind.UNDO:
+                    said = {**(said or {}), "k": call.key}
+                self.driver.fire(instance, transition, given, said)
+                return
+
+    def _raise(
+        self, instance: Instance, call: Call, kind: TransitionKind, error: Exception
+    ) -> None:
+        transition = self.driver.transition(instance, call.place, kind)
+        if transition is None:
+            self.driver.stall(instance, f"{call.site.name} gave up: {error!r}")
+            return
+        value = instance.program.codecs["$error"].seal(error)
+        self.driver.fire(instance, transition, value)
+
+    # --- counting -----------------------------------------------------------------------------
+
+    def _count(self, instance: Instance, call: Call) -> int:
+        row = instance.attempts.get(_counter(call))
+        return row.tries if row else 0
+
+    def _again(self, instance: Instance, call: Call, retry: Retry, error: Exception) -> bool:
+        """Count a failed attempt and say when the next one is; True when a person is asked now."""
+        now = self.store.now()
+        counter = _counter(call)
+        before = instance.attempts.get(counter)
+        count = before.tries + 1 if before else 1
+        wait = retry.wait_seconds(count)
+        first = before.first_at if before else now
+        text = f"{type(error).__name__}: {error}"
+        row = AttemptRow(instance.id, counter, count, first, now + int(wait * 1e6), text)
+        instance.attempts[counter] = row
+        instance.append().attempts.append(row)
+        if wait >= 1:
+            self.driver.committer.dirty(instance)
+        if call.role == "probe" and count >= PROBES_MAX:
+            instance.running.pop(self.driver.wish_of(call), None)
+            self.driver.committer.dirty(instance)
+            self.driver.pump(instance)
+            return True
+        return False
+
+    def _end(self, instance: Instance, call: Call) -> None:
+        instance.running.pop(self.driver.wish_of(call), None)
+        if instance.attempts.pop(_counter(call), None) is not None:
+            instance.append().attempts_done.append(_counter(call))
+
+    async def _testify(
+        self, instance: Instance, call: Call, step: Step[..., Any], result: Any
+    ) -> None:
+        """The own late answer of a call whose execution was taken over (rule 17)."""
+        if call.role != "step" or not step.effect.intent:
+            return
+        try:
+            raw = instance.program.results[call.site.name].encode(result)
+        except ValueRefused:
+            return
+        said = post.Decision(call.key, "landed", post.Raw(raw), why="the caller's late answer")
+        await post.testify(self.store, instance.key, call.key, said)
+
+
+_UNDONE = TransitionKind.UNDO
+
+
+class _Stuck(Exception):
+    """Rolls a transactional step back whose glue got stuck."""
+
+
+def _counter(call: Call) -> str:
+    """Under which name attempts are counted: the site, its probe, or its undo."""
+    return call.site.name + {"step": "", "probe": "?", "undo": "!"}[call.role]
+
+
+def _arguments(call: Call, step: Step[..., Any]) -> tuple[Any, ...]:
+    """What the function of the role takes, decoded afresh for this attempt."""
+    values = tuple(value.get() for value in call.arguments)
+    if call.role != "undo":
+        return values
+    entry, undo = call.entry, step.undo_step
+    assert undo is not None
+    result = entry.result.get() if entry is not None and entry.known else None
+    return (result, *values) if undo.unknown else (result,)

@@ -1,0 +1,385 @@
+"""What a program uses: open an engine, start executions, wait for them, send to them, decide
+doubts.
+
+Nothing here decides what an execution does next; all goes through the store, or through the worker
+that every engine carries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from datetime import timedelta
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
+from uuid import uuid4
+
+import msgspec
+
+from ..model.compiler import compile_workflow
+from ..model.errors import (
+    ExecutionCancelled,
+    ExecutionConflict,
+    NoSuchExecution,
+    PlacementError,
+    Stalled,
+)
+from ..model.language.calls import taken
+from ..model.language.waits import Signal
+from ..model.language.workflows import Workflow
+from ..model.program import Program
+from ..model.values import Value, codec
+from . import bodies, kernel, post
+from .bodies import NOTHING, Body, Raw
+from .clock import Clock, SystemClock
+from .definitions import describe
+from .differences import difference
+from .instance import Instance
+from .leases import own_identity
+from .records import NO_TRANSITION, Kind, genesis
+from .sqlite import SqliteStore
+from .store import Create, ExecutionRow, Status, Store
+from .worker import Worker
+from .world import UserWorld, World
+
+if TYPE_CHECKING:
+    from .blocking import BlockingEngine
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+LOOK_SECONDS = 0.05
+"""How often a result is looked for that another process will write."""
+
+
+class Run(Generic[R]):
+    """An execution as its caller sees it; it may run in another process or have ended long ago."""
+
+    def __init__(self, engine: Engine, id: str, program: Program) -> None:
+        self._engine, self.id, self._program = engine, id, program
+
+    async def result(self, *, timeout: timedelta | None = None) -> R:
+        """Wait for the end and return the value, or raise what the workflow raised.
+
+        Raises `Stalled` (not final) and `ExecutionCancelled`; `TimeoutError` when the time is over,
+        which cancels nothing.
+        """
+        seconds = None if timeout is None else timeout.total_seconds()
+        async with asyncio.timeout(seconds):
+            status, body = await self._engine.ended(self.id)
+        if status is Status.DONE:
+            return Value.of(self._program.codecs[kernel.VALUE], bytes(body.r)).get()
+        if status is Status.FAILED:
+            raise Value.of(self._program.codecs[kernel.ERROR], bytes(body.e)).get()
+        if status is Status.STALLED:
+            raise Stalled(self.id, body.why.strip().rsplit("\n", 1)[-1], body.why)
+        raise await self._engine.cancelled(self.id)
+
+    async def send(self, signal: Signal[T], value: T, /, *, message_id: str | None = None) -> None:
+        """Put a message into its inbox; durable when this returns."""
+        await self._engine.send(self.id, signal, value, message_id=message_id)
+
+    async def cancel(self, *, reason: str) -> None:
+        """Wish that it ends: what is under way settles, compensation runs, then it is cancelled."""
+        await self._engine.cancel(self.id, reason=reason)
+
+
+class Engine:
+    """Runs workflows from a database; carries a worker of its own while it is open.
+
+    `url` is an SQLAlchemy URL (`sqlite:///shop.db`, `sqlite://` for memory). Open it with
+    `async with` in the event loop whose clients your steps use.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        /,
+        *,
+        store: Store | None = None,
+        world: World | None = None,
+        clock: Clock | None = None,
+        concurrency: int = 1_000,
+        name: str = "embedded",
+    ) -> None:
+        self.url = url
+        self.clock = clock or SystemClock()
+        self.store: Store = store if store is not None else SqliteStore(url)
+        identity = own_identity(name)
+        self.worker = Worker(self.store, world or UserWorld(), self.clock, identity, concurrency)
+        self.worker.finished = self._finished
+        self._waiting: dict[str, list[asyncio.Future[tuple[Status, Body] | None]]] = {}
+        self._born: dict[str, asyncio.Future[ExecutionRow | None]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @staticmethod
+    def blocking(url: str, /) -> BlockingEngine:
+        """The same engine for code without an event loop; use it with `with`."""
+        from .blocking import BlockingEngine
+
+        return BlockingEngine(url)
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        await self.store.open()
+        await self.worker.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.worker.stop()
+        await self.store.close()
+        self._loop = None
+
+    # --- starting -----------------------------------------------------------------------------
+
+    async def serve(self, *workflows: Workflow[..., Any]) -> list[Program]:
+        """Compile workflows and take over executions of them that nobody runs."""
+        self._check_loop()
+        programs = [compile_workflow(w) for w in workflows]
+        for program in programs:
+            await self._define(program)
+        return programs
+
+    async def _define(self, program: Program) -> None:
+        net = program.net
+        if net.digest in self.worker.programs:
+            return
+        if self.store.weak and any(s.effect in _NEED_FULL for s in net.sites):
+            raise PlacementError(
+                "PD706",
+                f"{net.name} has effects that need an intent, and the database may lose commits",
+                self.url,
+                "synchronous is below FULL: a commit that was acknowledged can vanish",
+                "open the engine without synchronous='NORMAL'",
+            )
+        await self.store.define(net.digest, net.name, net.version, describe(program))
+        self.worker.programs[net.digest] = program
+        self.worker.kick()
+
+    async def start(self, call: Coroutine[Any, Any, R], /, *, id: str) -> Run[R]:
+        """Start an execution under a key of yours, or find the one that has it; durable on return.
+
+        The same id with the same input gives the execution that exists; with another input or
+        workflow it is refused (`ExecutionConflict`).
+        """
+        self._check_loop()
+        target, args, kwargs = taken(call, "engine.start")
+        if not isinstance(target, Workflow):
+            raise PlacementError(
+                "PD605",
+                f"engine.start takes a call of a workflow, not of {target.name}",
+                "",
+                "a step runs inside a workflow, which says what happens around it",
+                f"write a @workflow that awaits {target.name}(...)",
+            )
+        workflow = cast("Workflow[..., Any]", target)
+        (program,) = await self.serve(workflow)
+        values = target.bind(args, kwargs)
+        inputs = {
+            name: program.codecs[name].seal(value)
+            for name, value in zip(program.inputs, values, strict=True)
+        }
+        existing = await self._create(program, id, inputs)
+        if existing is not None:
+            await self._compare(existing, program, inputs)
+        return Run(self, id, program)
+
+    async def run(self, call: Coroutine[Any, Any, R], /, *, id: str | None = None) -> R:
+        """Start (or find) an execution and wait for its result."""
+        run = await self.start(call, id=id if id is not None else f"run-{uuid4()}")
+        return await run.result()
+
+    def find(self, workflow: Workflow[P, R], id: str, /) -> Run[R]:
+        """A handle of an execution that exists, without looking."""
+        return Run(self, id, compile_workflow(workflow))
+
+    async def _create(
+        self, program: Program, key: str, inputs: Mapping[str, Value]
+    ) -> ExecutionRow | None:
+        under_way = self._born.get(key)
+        if under_way is not None:
+            await asyncio.wait({under_way})
+        if key in self.worker.instances:
+            return await self.store.find(key)
+        born: asyncio.Future[ExecutionRow | None] = asyncio.get_running_loop().create_future()
+        self._born[key] = born
+        instance = new_instance(program, key, inputs, self.worker.session, self.store.now())
+
+        def created(existing: ExecutionRow | None) -> None:
+            if not born.done():
+                born.set_result(existing)
+
+        instance.created = created
+        try:
+            self.worker.run_here(instance)
+            return await born
+        finally:
+            if self._born.get(key) is born:
+                del self._born[key]
+
+    async def _compare(
+        self, row: ExecutionRow, program: Program, inputs: Mapping[str, Value]
+    ) -> None:
+        if row.workflow != program.net.name:
+            raise ExecutionConflict(row.key, row.workflow, f"this is {program.net.name}")
+        if row.input_digest != input_digest(inputs):
+            (first, *_) = await self.store.log(row.id)
+            old = bodies.decode(first.body).i
+            raise ExecutionConflict(row.key, row.workflow, difference(bytes(old), inputs))
+
+    # --- waiting ------------------------------------------------------------------------------
+
+    async def ended(self, key: str) -> tuple[Status, Body]:
+        """Wait until an execution is final or stalled: how, and the body of the record that says
+        so.
+        """
+        while True:
+            future: asyncio.Future[tuple[Status, Body] | None]
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.setdefault(key, []).append(future)
+            timer = None
+            if key not in self.worker.instances:
+                found = await self._look(key)
+                if found is not None:
+                    self._unwait(key, future)
+                    return found
+                timer = self.clock.later(LOOK_SECONDS, lambda f=future: _resolve(f, None))
+            try:
+                told = await future
+            finally:
+                if timer is not None:
+                    timer.cancel()
+                self._unwait(key, future)
+            if told is not None:
+                return told
+
+    def _unwait(self, key: str, future: asyncio.Future[tuple[Status, Body] | None]) -> None:
+        waiting = self._waiting.get(key, [])
+        if future in waiting:
+            waiting.remove(future)
+        if not waiting:
+            self._waiting.pop(key, None)
+
+    async def _look(self, key: str) -> tuple[Status, Body] | None:
+        row = await self.store.find(key)
+        if row is None:
+            raise NoSuchExecution(key)
+        if row.status is Status.ACTIVE:
+            return None
+        records = await self.store.log(row.id)
+        return row.status, bodies.decode(records[-1].body)
+
+    def _finished(self, key: str, told: tuple[Status, Body] | None) -> None:
+        for future in self._waiting.get(key, []):
+            _resolve(future, told)
+
+    async def cancelled(self, key: str) -> ExecutionCancelled:
+        """The exception that tells why an execution was cancelled, and what stands."""
+        row = await self.store.find(key)
+        if row is None:
+            raise NoSuchExecution(key)
+        reason = next(
+            (
+                bodies.decode(r.body).why
+                for r in await self.store.log(row.id)
+                if r.kind is Kind.CANCELLED
+            ),
+            "",
+        )
+        landed = [e.site for e in await self.store.effects(row.id) if e.outcome == "landed"]
+        return ExecutionCancelled(key, reason, tuple(landed))
+
+    # --- steering -----------------------------------------------------------------------------
+
+    async def send(
+        self, key: str, signal: Signal[T], value: T, /, *, message_id: str | None = None
+    ) -> None:
+        """Send a signal; with a `message_id` a repeated send is accepted once."""
+        raw = codec(signal.payload_type).encode(value)
+        await self._post(key, signal.name, message_id, raw)
+
+    async def cancel(self, key: str, *, reason: str, by: str = "") -> None:
+        """Wish that an execution ends; compensation is let finish. Twice is once."""
+        wish = msgspec.json.encode(post.Wish(reason, by))
+        await self._post(key, post.CANCEL, None, wish)
+
+    async def decide(
+        self, key: str, effect: str, verdict: str, *, value: bytes = b"", by: str, reason: str = ""
+    ) -> None:
+        """Settle an effect in doubt: `verdict` is "landed" (with the JSON of its result), "voided",
+        "undone" or "probe"."""
+        raw = Raw(value) if value else NOTHING
+        decision = post.Decision(effect, verdict, raw, by, reason)
+        await self._post(key, post.DESK, None, msgspec.json.encode(decision))
+
+    async def resume(self, key: str) -> bool:
+        """Let a stalled execution go on; False when it was not stalled."""
+        self._check_loop()
+        resumed = await self.store.resume(key)
+        self.worker.kick()
+        return resumed
+
+    async def _post(self, key: str, channel: str, message_id: str | None, raw: bytes) -> None:
+        self._check_loop()
+        await self.store.send(key, channel, message_id or f"m-{uuid4()}", raw)
+        self.worker.kick()
+
+    def _check_loop(self) -> None:
+        if self._loop is None or self._loop is not asyncio.get_running_loop():
+            raise PlacementError(
+                "PD606",
+                "this engine is not open in this event loop",
+                "",
+                "steps use clients that belong to the loop that made them",
+                "use it inside `async with Engine(...)`; elsewhere use Engine.blocking(url)",
+            )
+
+
+_NEED_FULL = ("compensatable", "irreversible")
+
+
+def _resolve(
+    future: asyncio.Future[tuple[Status, Body] | None], told: tuple[Status, Body] | None
+) -> None:
+    if not future.done():
+        future.set_result(told)
+
+
+def input_digest(inputs: Mapping[str, Value]) -> bytes:
+    """What makes two inputs the same: their canonical bytes under sorted names."""
+    state = blake2b(digest_size=16)
+    for name in sorted(inputs):
+        state.update(name.encode() + b"\0" + inputs[name].raw + b"\0")
+    return state.digest()
+
+
+def new_instance(
+    program: Program, key: str, inputs: Mapping[str, Value], session: int, at: int
+) -> Instance:
+    """An execution that does not exist yet: record 0 is pending."""
+    net = program.net
+    digest = input_digest(inputs)
+    create = Create(key, net.name, net.version, net.digest, digest, session, None)
+    instance = Instance(
+        program=program,
+        key=key,
+        id=0,
+        tenure=1,
+        session=session,
+        state=kernel.begin(program, inputs, at),
+        seq=0,
+        head=genesis(key, net.name, net.digest, digest),
+        at=at,
+        durable=-1,
+        create=create,
+    )
+    started = Body(
+        w=net.name,
+        v=net.version,
+        net=net.digest,
+        key=key,
+        i=Raw(msgspec.json.encode(bodies.raws(inputs), order="sorted")),
+    )
+    instance.record(Kind.STARTED, NO_TRANSITION, started, at)
+    instance.append().create = create
+    return instance

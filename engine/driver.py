@@ -1,0 +1,244 @@
+"""Drives instances: fires what is enabled, starts the calls the marking asks for, takes mail and
+moments.
+
+Everything here runs between two awaits of the event loop and is told what happened by `calls.py`,
+the committer and the worker. What a marking asks for is the kernel's to say; whose turn it is, the
+worker's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ..model.firing import GlueStuck
+from ..model.net import PlaceKind, TransitionKind
+from . import kernel, post
+from .bodies import Body
+from .clock import Clock
+from .committer import Committer
+from .instance import Instance, Wish
+from .kernel import Call, Doubt, Wait, Want
+from .records import NO_TRANSITION, Kind
+from .store import MessageRow, Status, Store
+
+KEEP_SECONDS = 10
+"""An execution whose next moment is nearer than this stays in memory instead of being parked."""
+CHECKPOINT_RECORDS = 500
+PROBES_MAX = 5
+"""Answers `InDoubt` after which a person is asked; the probe stays askable from the desk."""
+
+
+class Ready(NamedTuple):
+    """A wait that can be answered: by the message, or by its moment when `message` is None."""
+
+    when: int
+    wait: Wait
+    message: MessageRow | None
+
+
+class Driver:
+    """What all instances of a worker share: store, clock, committer, and who makes calls."""
+
+    def __init__(self, store: Store, clock: Clock, committer: Committer) -> None:
+        self.store, self.clock, self.committer = store, clock, committer
+        self.make_call: Callable[[Instance, Call], Any] = _nobody_calls
+        self.may_intend: Callable[[Instance], bool] = _always
+
+    # --- firing -------------------------------------------------------------------------------
+
+    def fire(
+        self,
+        instance: Instance,
+        transition: int,
+        given: Any = None,
+        said: dict[str, Any] | None = None,
+    ) -> bool:
+        """Fire a transition into the log in memory; False when the user's glue got stuck."""
+        at = max(self.store.now(), instance.at)
+        try:
+            step = kernel.fire(
+                instance.program,
+                instance.state,
+                transition,
+                instance.seq,
+                at,
+                instance.key,
+                given,
+                said,
+            )
+        except GlueStuck as stuck:
+            self.stall(instance, stuck.details)
+            return False
+        instance.write(step, at)
+        self.committer.dirty(instance)
+        return True
+
+    def pump(self, instance: Instance) -> None:
+        """Go on until only calls, messages, moments or people are left to wait for."""
+        if not instance.alive or instance.leaving:
+            return
+        while instance.stuck is None and self._advance(instance):
+            pass
+        if instance.stuck is not None:
+            self._leave_stalled(instance)
+        elif kernel.final_status(instance.wiring, instance.state) is not None:
+            self._finish(instance)
+        else:
+            self._settle_wants(instance)
+
+    def _advance(self, instance: Instance) -> bool:
+        wiring, state = instance.wiring, instance.state
+        transition = kernel.next_auto(wiring, state, instance.durable)
+        if transition is None and not self._cancel_waits(instance) and self.may_intend(instance):
+            transition = kernel.next_intent(wiring, state)
+        if transition is not None:
+            return self.fire(instance, transition)
+        return post.take(self, instance) or self._answer(instance)
+
+    def _cancel_waits(self, instance: Instance) -> bool:
+        """A cancel outranks an intent: what has not been said yet is not said any more."""
+        return bool(instance.mail) and post.cancels(instance) is not None
+
+    def _answer(self, instance: Instance) -> bool:
+        """Answer the wait whose message or moment came first by database time (rule 40)."""
+        waits = [w for w in self._wants(instance) if isinstance(w, Wait)]
+        ready = [r for w in waits if (r := self._ready(instance, w)) is not None]
+        if not ready:
+            return False
+        first = min(ready, key=lambda r: (r.when, r.wait.since, r.wait.place, r.wait.transition))
+        if first.message is None:
+            return self.fire(instance, first.wait.transition, post.elapsed(instance, first.wait))
+        return post.receive(self, instance, first.wait, first.message)
+
+    def _ready(self, instance: Instance, wait: Wait) -> Ready | None:
+        if wait.channel:
+            message = post.next_of(instance, wait.channel)
+            return None if message is None else Ready(message.arrived, wait, message)
+        return Ready(wait.due, wait, None) if wait.due <= self.store.now() else None
+
+    def _wants(self, instance: Instance) -> list[Want]:
+        """What the marking asks for; a probe that could not tell too often becomes a doubt."""
+        wants = kernel.wants(instance.program, instance.state, instance.key)
+        return [_asked_of_people(instance, w) for w in wants]
+
+    # --- what is left to wait for -------------------------------------------------------------
+
+    def _settle_wants(self, instance: Instance) -> None:
+        wants = self._wants(instance)
+        calls = {(w.role, w.place, w.since): w for w in wants if isinstance(w, Call)}
+        for wish, running in list(instance.running.items()):
+            if wish not in calls and not running.settling:
+                running.cancel()  # its token has left: a loser, a drain
+        for wish, call in calls.items():
+            if wish not in instance.running:
+                instance.running[wish] = self.make_call(instance, call)
+        dues = [w.due for w in wants if isinstance(w, Wait) and w.due]
+        self._alarm(instance, min(dues, default=None))
+        if instance.durable < instance.seq - 1 and _goes_on(instance):
+            instance.starts.append((instance.seq - 1, lambda: self.pump(instance)))
+            return
+        if instance.running:
+            return
+        if not wants:
+            if kernel.next_intent(instance.wiring, instance.state) is None:
+                self.stall(instance, "nothing can happen: no transition is enabled, nobody waits")
+            return
+        self._park(instance, wants, dues)
+
+    def _alarm(self, instance: Instance, due: int | None) -> None:
+        if instance.alarm is not None:
+            instance.alarm.cancel()
+            instance.alarm = None
+        if due is not None:
+            seconds = (due - self.store.now()) / 1e6
+            if seconds <= KEEP_SECONDS:
+                # A microsecond more: never early by the database's clock.
+                instance.alarm = self.clock.later(seconds + 1e-6, lambda: self.pump(instance))
+
+    def _park(self, instance: Instance, wants: list[Want], dues: list[int]) -> None:
+        """Give the execution up until its moment or a message; on condition of no new mail."""
+        soon = self.store.now() + KEEP_SECONDS * 1_000_000
+        if any(due <= soon for due in dues):
+            return
+        channels = sorted({w.channel for w in wants if isinstance(w, Wait) and w.channel})
+        if any(isinstance(w, Doubt) for w in wants):
+            channels.append("$desk")
+        self.release(instance, min(dues, default=None), ",".join(channels))
+
+    def release(self, instance: Instance, wake_at: int | None, waits: str) -> None:
+        """Write the release of an execution that nobody works on; it rides in the next batch."""
+        change = instance.change()
+        change.release, change.wake_at, change.waits = True, wake_at, waits
+        change.mail_seen = instance.mail_seen
+        instance.leaving = True
+        self.committer.dirty(instance)
+
+    # --- ends ---------------------------------------------------------------------------------
+
+    def _finish(self, instance: Instance) -> None:
+        for running in instance.running.values():
+            running.cancel()
+        status = kernel.final_status(instance.wiring, instance.state)
+        assert status is not None
+        body = kernel.finished(instance.wiring, instance.state, len(instance.mail))
+        at = max(self.store.now(), instance.at)
+        instance.record(Kind.FINISHED, NO_TRANSITION, body, at)
+        change = instance.change()
+        change.status, change.release, change.mail_seen = status, True, instance.mail_seen
+        instance.leaving = True
+        self.committer.dirty(instance)
+
+    def stall(self, instance: Instance, why: str) -> None:
+        """Stop before the next firing; nothing is undone. Open intents are awaited first."""
+        if instance.stuck is None:
+            instance.stuck = why
+        self._leave_stalled(instance)
+
+    def _leave_stalled(self, instance: Instance) -> None:
+        waiting = False
+        for running in list(instance.running.values()):
+            if running.settling:
+                waiting = True
+            else:
+                running.cancel()
+        if waiting or instance.leaving or not instance.alive:
+            return
+        at = max(self.store.now(), instance.at)
+        body = Body(why=instance.stuck or "")
+        instance.record(Kind.STALLED, NO_TRANSITION, body, at)
+        change = instance.change()
+        change.status, change.release, change.mail_seen = Status.STALLED, True, instance.mail_seen
+        instance.leaving = True
+        self.committer.dirty(instance)
+
+    def wish_of(self, call: Call) -> Wish:
+        """The identity of what a call answers."""
+        return call.role, call.place, call.since
+
+    def transition(self, instance: Instance, place: int, kind: TransitionKind) -> int | None:
+        """The transition of a kind that leaves a place of this instance's net."""
+        return kernel.transition_of(instance.wiring, place, kind)
+
+
+def _goes_on(instance: Instance) -> bool:
+    """An outcome waits to be durable before the code behind it runs."""
+    places = instance.program.net.places
+    return any(places[p].kind is PlaceKind.AFTER for p in instance.state.marking)
+
+
+def _asked_of_people(instance: Instance, want: Want) -> Want:
+    """A probe that answered `InDoubt` too often becomes a doubt for the desk."""
+    if isinstance(want, Call) and want.role == "probe":
+        row = instance.attempts.get(f"{want.site.name}?")
+        if row is not None and row.tries >= PROBES_MAX:
+            return Doubt(want.place, want.since, want.site, want.key)
+    return want
+
+
+def _nobody_calls(instance: Instance, call: Call) -> Any:
+    raise AssertionError("the worker has not said who makes calls")
+
+
+def _always(instance: Instance) -> bool:
+    return True

@@ -1,0 +1,136 @@
+"""What can go wrong between the engine and its store, told with data; see model/errors.py.
+
+The signals `Fenced` and `Ambiguous` are of the port (store.py). Errors of the language live there.
+"""
+
+from __future__ import annotations
+
+from ..model.errors import PlatformError, UsageError
+
+
+class StoreUnavailable(PlatformError):
+    """The database could not be reached or locked in time; nothing was written."""
+
+    code = "PD801"
+
+    def __init__(self, path: str, reason: str, /) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.code} the store {self.path} cannot be used now: {self.reason}\n"
+            "  fix  end what holds it (a stopped process keeps its lock) or free the disk"
+        )
+
+
+class SchemaMismatch(PlatformError):
+    """The tables are of another revision than this code, or a guard of theirs is missing."""
+
+    code = "PD802"
+
+    def __init__(self, path: str, found: str, expected: str, /) -> None:
+        super().__init__(path, found, expected)
+        self.path, self.found, self.expected = path, found, expected
+
+    def __str__(self) -> str:
+        return (
+            f"{self.code} {self.path} has {self.found}; this perdure needs {self.expected}\n"
+            "  fix  run `perdure db upgrade`, or use the perdure that the file was made with"
+        )
+
+
+class WeakDurability(PlatformError):
+    """The database would acknowledge commits that a power loss can take back."""
+
+    code = "PD803"
+
+    def __init__(self, path: str, setting: str, found: str, expected: str, /) -> None:
+        super().__init__(path, setting, found, expected)
+        self.path, self.setting, self.found, self.expected = path, setting, found, expected
+
+    def __str__(self) -> str:
+        return (
+            f"{self.code} {self.path} has {self.setting} = {self.found}, not {self.expected}\n"
+            "  why  every promise here rests on commits that stay\n"
+            '  fix  leave the default, or ask by name: synchronous="NORMAL" (no intents then)'
+        )
+
+
+class NetworkFileSystem(PlatformError):
+    """The database file lies where locks and shared memory of SQLite do not work."""
+
+    code = "PD804"
+
+    def __init__(self, path: str, kind: str, mount: str, /) -> None:
+        super().__init__(path, kind, mount)
+        self.path, self.kind, self.mount = path, kind, mount
+
+    def __str__(self) -> str:
+        return (
+            f"{self.code} {self.path} lies on {self.kind} (mounted at {self.mount})\n"
+            "  why  the write-ahead log needs shared memory, which a network does not have\n"
+            "  fix  put the file on a local disk"
+        )
+
+
+class NoStore(PlatformError):
+    """There is no database of ours, and the caller did not ask to make one."""
+
+    code = "PD805"
+
+    def __init__(self, path: str, why: str, /) -> None:
+        super().__init__(path, why)
+        self.path, self.why = path, why
+
+    def __str__(self) -> str:
+        return (
+            f"{self.code} there is no store at {self.path}: {self.why}\n"
+            "  fix  name it with --db or PERDURE_DB; `perdure db upgrade` makes a new one"
+        )
+
+
+class MessageConflict(UsageError):
+    """A message id was used before with another body or channel (PD707)."""
+
+    code = "PD707"
+
+    def __init__(self, id: str, message: str, /) -> None:
+        super().__init__(id, message)
+        self.id, self.message = id, message
+
+    def __str__(self) -> str:
+        return (
+            f"{self.code} message {self.message!r} came to {self.id!r} before, and differs\n"
+            "  fix  give another message its own id; a repeated send must repeat the body too"
+        )
+
+
+class TransactionEnded(UsageError):
+    """The author's function ended the transaction it was lent (PD708)."""
+
+    code = "PD708"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.code} a transactional step ended the transaction it was lent\n"
+            "  why  its writes may be committed without the record that says so\n"
+            "  fix  no COMMIT or ROLLBACK through tx; raise to roll back, return to commit"
+        )
+
+
+class TransactionTooLong(UsageError):
+    """The author's function held the only write lock for too long and was rolled back (PD709)."""
+
+    code = "PD709"
+
+    def __init__(self, seconds_max: float, /) -> None:
+        super().__init__(seconds_max)
+        self.seconds_max = seconds_max
+
+    def __str__(self) -> str:
+        return (
+            f"{self.code} a transactional step held the write lock for {self.seconds_max:g} s\n"
+            "  why  SQLite has one writer: all other executions wait\n"
+            "  fix  fetch and compute before, only write inside"
+        )

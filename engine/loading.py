@@ -1,0 +1,101 @@
+"""An execution read back: checkpoint and records folded into an instance, and appends taken back.
+
+No user code runs here; a log that is not a run of its net raises and is never guessed around.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ..model.marking import wire
+from ..model.program import Program
+from ..model.values import Value
+from . import bodies, kernel
+from .checkpoint import decode as decode_checkpoint
+from .instance import Instance
+from .records import Kind, Record
+from .store import Append, Claimed
+
+_INPUTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def values_of(program: Program) -> Callable[[str, str, bytes], Value]:
+    """Make frame values of stored bytes: by the variable's codec, else by the step's result."""
+
+    def value(variable: str, site: str, raw: bytes) -> Value:
+        codec = program.codecs.get(variable)
+        return Value.of(program.results[site] if codec is None else codec, raw)
+
+    return value
+
+
+def fold(
+    program: kernel.HasNet,
+    state: kernel.State | None,
+    records: list[Record],
+    value: Callable[[str, str, bytes], Any],
+) -> kernel.State:
+    """The state after the records; `state` is that of the checkpoint before them, if any."""
+    wiring = wire(program.net)
+    for record in records:
+        body = bodies.decode(record.body)
+        if record.kind is Kind.STARTED:
+            inputs = _INPUTS.decode(bytes(body.i))
+            frame = {name: value(name, "", bytes(raw)) for name, raw in inputs.items()}
+            state = kernel.begin(program, frame, record.at)
+        else:
+            assert state is not None
+            state = kernel.fold(
+                wiring, state, record.transition, body, record.seq, record.at, value
+            )
+    assert state is not None
+    return state
+
+
+def load(program: Program, claimed: Claimed, session: int) -> Instance:
+    """The instance of a claimed execution, before anything of it goes on."""
+    row, records = claimed.row, claimed.records
+    value = values_of(program)
+    start = None
+    if row.checkpoint is not None:
+        start = decode_checkpoint(program.net, row.checkpoint, value)
+    state = fold(program, start, records, value)
+    last = records[-1].seq if records else row.checkpoint_seq
+    return Instance(
+        program=program,
+        key=row.key,
+        id=row.id,
+        tenure=row.tenure,
+        session=session,
+        state=state,
+        seq=last + 1,
+        head=claimed.head,
+        at=records[-1].at if records else row.updated,
+        durable=last,
+        tail=len(records),
+        mail=[m for m in claimed.messages if m.consumed_at is None],
+        mail_seen=row.mail,
+        attempts={a.site: a for a in claimed.attempts},
+    )
+
+
+def take_back(instance: Instance, append: Append) -> None:
+    """Put an append that was not written back in front of what is pending.
+
+    Its release is forgotten; a `finished` record is taken off, to be written anew with the mail.
+    """
+    later = instance.pending
+    append.change = None
+    if append.records and append.records[-1].kind in (Kind.FINISHED, Kind.STALLED):
+        last = append.records.pop()
+        instance.seq = last.seq
+        instance.head = append.records[-1].hash if append.records else append.previous
+        instance.tail -= 1
+    if later is not None:
+        append.consumed += later.consumed
+        append.attempts += later.attempts
+        append.attempts_done += later.attempts_done
+    instance.pending = append

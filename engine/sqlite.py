@@ -1,0 +1,253 @@
+"""`SqliteStore`: the Store port on one SQLite file, or in memory for tests.
+
+It puts together connections (sqlite_link), transactions (sqlite_append, sqlite_sessions,
+sqlite_inbox, sqlite_step) and reads (sqlite_reads). No statement lives here, and no policy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from . import sqlite_inbox, sqlite_reads, sqlite_schema, sqlite_sessions
+from .errors import NoStore, StoreUnavailable, WeakDurability
+from .records import Record
+from .sqlite_append import is_value, write_batch, write_each
+from .sqlite_link import MEMORY, SYNCHRONOUS, Creator, Link, Links, Sleep, database_path
+from .sqlite_step import Doomed, SqliteStepTransaction
+from .store import (
+    STEP_SECONDS_MAX,
+    Ambiguous,
+    Append,
+    Appended,
+    AttemptRow,
+    Claimed,
+    Create,
+    EffectRow,
+    ExecutionRow,
+    Fenced,
+    Identity,
+    MessageRow,
+    SessionRow,
+)
+
+T = TypeVar("T")
+_REPEATS_MAX = 3  # of what may be repeated after an ambiguous commit
+
+
+def _wall_clock() -> int:
+    return time.time_ns() // 1000
+
+
+class SqliteStore:
+    """See `Store`. `create=False` makes nothing. `synchronous` below FULL must be asked for by name
+    and shows in `weak`.
+    """
+
+    def __init__(
+        self,
+        url_or_path: str | Path,
+        *,
+        synchronous: str = "FULL",
+        create: bool = True,
+        creator: Creator | None = None,
+        sleep: Sleep = asyncio.sleep,
+        now: Callable[[], int] = _wall_clock,
+    ) -> None:
+        path = database_path(url_or_path)
+        if synchronous not in SYNCHRONOUS:
+            raise WeakDurability(path, "synchronous", synchronous, "FULL")
+        self.weak = SYNCHRONOUS[synchronous] < SYNCHRONOUS["FULL"]
+        self.path, self._may_create = path, create
+        self.links = Links(path, synchronous, creator, sleep)
+        self._now = now
+
+    async def open(self) -> None:
+        """Create or check the schema, read back the durability settings; refuses what is weaker.
+
+        With `create=False` a database without our tables is refused and left as it is.
+        """
+        if not self._may_create and self.path != MEMORY and not Path(self.path).is_file():
+            raise NoStore(self.path, "no such file")
+        self.links.refuse_network()
+        if await self.links.patiently(lambda: sqlite_schema.is_empty(self.links.link("writer"))):
+            if not self._may_create:
+                raise NoStore(self.path, "it has no tables of perdure")
+            async with self.links.write() as link:
+                sqlite_schema.create(link, self.path)
+        await self.links.read(lambda link: sqlite_schema.check(link, self.path))
+
+    async def close(self) -> None:
+        """Close all connections; a database in memory is gone with them."""
+        self.links.dispose()
+
+    def now(self) -> int:
+        """Database time in microseconds: this machine's, as SQLite has no other."""
+        return self._now()
+
+    # --- sessions -----------------------------------------------------------------------------
+
+    async def register(self, identity: Identity) -> int:
+        """Insert a session; its number."""
+        async with self.links.write() as link:
+            return sqlite_sessions.register(link, identity, self._now())
+
+    def beat(self, session: int) -> bool:
+        """Raise the beat counter from any thread; False: fenced. May raise StoreUnavailable."""
+        return self.links.patiently_blocking(
+            lambda: sqlite_sessions.beat(self.links.link("beat"), session)
+        )
+
+    async def sessions(self) -> builtins.list[SessionRow]:
+        """All that are not fenced."""
+        return await self.links.read(sqlite_reads.sessions)
+
+    async def fence(self, session: int) -> int:
+        """End a session's right to append and release its executions; how many."""
+        async with self.links.write() as link:
+            return sqlite_sessions.fence(link, session, self._now())
+
+    async def handover(self, session: int, identity: Identity) -> tuple[int, dict[int, int]]:
+        """Fence the own session and move its executions to the next one, on new connections."""
+        async with self.links.write_lock():
+            self.links.close()
+        async with self.links.write() as link:
+            return sqlite_sessions.handover(link, session, identity, self._now())
+
+    async def suspect(self, session: int, execution: int | None) -> None:
+        """Name the execution that may kill this process, before it runs; None: nobody."""
+        sql = "UPDATE session SET suspect = ? WHERE id = ? AND fenced IS NULL"
+        async with self.links.write() as link:
+            if link.run(sql, (execution, session)).rowcount != 1:
+                raise Fenced(session)
+
+    async def claim(self, session: int, nets: Sequence[str], limit: int) -> builtins.list[Claimed]:
+        """Take due executions whose net is served here; the write lock only if there are any."""
+        now = self._now()
+        if not await self.links.read(lambda link: sqlite_sessions.due(link, nets, 1, now)):
+            return []
+        async with self.links.write() as link:
+            return sqlite_sessions.claim(link, session, nets, limit, self._now())
+
+    # --- the log ------------------------------------------------------------------------------
+
+    async def append(self, session: int, batch: Sequence[Append]) -> builtins.list[Appended]:
+        """One transaction for all; one bad member does not stop the others (rule 9)."""
+        if not batch:
+            return []
+        try:
+            async with self.links.write() as link:
+                results = write_batch(link, session, batch, self._now())
+        except Exception as error:
+            if not is_value(error):
+                raise
+            async with self.links.write() as link:
+                results = write_each(link, session, batch, self._now())
+        return results
+
+    @asynccontextmanager
+    async def transaction(
+        self, session: int, *, seconds_max: float = STEP_SECONDS_MAX
+    ) -> AsyncGenerator[SqliteStepTransaction]:
+        """A write transaction for a transactional step; commits at the end unless doomed."""
+        try:
+            async with self.links.write() as link:
+                step = SqliteStepTransaction(link, session, self._now, seconds_max)
+                yield step
+                if step.doomed:
+                    raise Doomed
+        except Doomed:
+            pass
+
+    async def start(self, create: Create, record: Record) -> ExecutionRow | None:
+        """Create without owning; the row found under the key instead, or None if created."""
+        return await self._repeatable(
+            lambda link: sqlite_inbox.start(link, create, record, self._now())
+        )
+
+    async def send(self, key: str, channel: str, id: str, body: bytes) -> int:
+        """Put a message into an execution's inbox; its number."""
+        return await self._repeatable(
+            lambda link: sqlite_inbox.send(link, key, channel, id, body, self._now())
+        )
+
+    async def resume(self, key: str) -> bool:
+        """Make a stalled execution claimable again; False: it is not stalled."""
+        return await self._repeatable(lambda link: sqlite_inbox.resume(link, key, self._now()))
+
+    async def define(self, net: str, workflow: str, version: int, body: bytes) -> None:
+        """Keep a net by its digest; the first one stays."""
+        sql = "INSERT INTO definition VALUES (?, ?, ?, ?) ON CONFLICT (net) DO NOTHING"
+        if await self.definition(net) is None:
+            await self._repeatable(lambda link: link.run(sql, (net, workflow, version, body)))
+
+    async def keep(self, execution: int, digest: bytes, body: bytes) -> None:
+        """Store a large value before the batch whose record refers to it (rule 13)."""
+        sql = "INSERT INTO payload VALUES (?, ?, ?) ON CONFLICT (execution, digest) DO NOTHING"
+        await self._repeatable(lambda link: link.run(sql, (execution, digest, body)))
+
+    async def _repeatable(self, transaction: Callable[[Link], T]) -> T:
+        """A transaction that finds its own traces: an ambiguous commit is answered by repeating."""
+        for _ in range(_REPEATS_MAX):
+            try:
+                async with self.links.write() as link:
+                    result = transaction(link)
+            except Ambiguous:
+                continue
+            return result
+        raise StoreUnavailable(self.path, f"{_REPEATS_MAX} commits in a row failed")
+
+    # --- reads --------------------------------------------------------------------------------
+
+    def changes(self) -> int:
+        """A number that differs when someone other than this store has committed."""
+        return self.links.link("writer").rows("PRAGMA data_version")[0][0]
+
+    async def next_wake(self) -> int | None:
+        """The earliest `wake_at` of an unowned active execution."""
+        return await self.links.read(sqlite_reads.next_wake)
+
+    async def mail(self, session: int) -> dict[int, int]:
+        """The mail counters of the session's executions that ever got a message."""
+        return await self.links.read(lambda link: sqlite_reads.mail(link, session))
+
+    async def find(self, key: str) -> ExecutionRow | None:
+        """The execution of this key."""
+        return await self.links.read(lambda link: sqlite_reads.find(link, key))
+
+    async def list(
+        self, *, workflow: str | None = None, status: str | None = None, limit: int = 100
+    ) -> builtins.list[ExecutionRow]:
+        """The newest executions first."""
+        return await self.links.read(
+            lambda link: sqlite_reads.listing(link, workflow, status, limit)
+        )
+
+    async def log(self, execution: int, after: int = -1) -> builtins.list[Record]:
+        """The records beyond `after`."""
+        return await self.links.read(lambda link: sqlite_reads.log(link, execution, after))
+
+    async def messages(self, execution: int, after: int = 0) -> builtins.list[MessageRow]:
+        """The messages beyond number `after`, consumed or not."""
+        return await self.links.read(lambda link: sqlite_reads.messages(link, execution, after))
+
+    async def effects(self, execution: int | None = None) -> builtins.list[EffectRow]:
+        """The ledger of one execution, or of all."""
+        return await self.links.read(lambda link: sqlite_reads.effects(link, execution))
+
+    async def attempts(self, execution: int) -> builtins.list[AttemptRow]:
+        """The retry counters of an execution."""
+        return await self.links.read(lambda link: sqlite_reads.attempts(link, execution))
+
+    async def definition(self, net: str) -> bytes | None:
+        """The stored net of this digest."""
+        return await self.links.read(lambda link: sqlite_reads.definition(link, net))
+
+    async def payload(self, execution: int, digest: bytes) -> bytes | None:
+        """A large value of an execution."""
+        return await self.links.read(lambda link: sqlite_reads.payload(link, execution, digest))

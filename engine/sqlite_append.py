@@ -1,0 +1,278 @@
+"""The append on SQLite: the hot path, a few statements for a whole batch, guards included.
+
+All functions run inside an open BEGIN IMMEDIATE, so what they read stays true until the commit.
+Guards: the session is not fenced, it owns the execution in this tenure, and the record before the
+first new one has the expected hash; the primary key refuses the rest. No commit is made here.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .sqlite_link import Link
+from .sqlite_rows import EXECUTION, execution_row
+from .store import Append, Appended, Fenced, Guard, RowChange, Status
+
+_VALUE_FAULTS = (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH)
+_INSERT_LOG = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_AFTER = """
+INSERT INTO log SELECT ?, ?, ?, ?, ?, ?, ?, ?
+FROM log AS before JOIN execution AS mine ON mine.id = before.execution
+WHERE before.execution = ? AND before.seq = ? AND before.hash = ?
+    AND mine.owner = ? AND mine.tenure = ?"""
+_INSERT_EXECUTION = """
+INSERT INTO execution (id, key, workflow, version, net, input_digest, status, owner, tenure, mail,
+    waits, wake_at, checkpoint, checkpoint_seq, lost, recoveries, created, updated)
+VALUES (?, ?, ?, ?, ?, ?, 'active', ?, ?, 0, NULL, ?, NULL, -1, 0, 0, ?, ?)
+ON CONFLICT (key) DO NOTHING"""
+_CONSUME = (
+    "UPDATE message SET consumed_at = ? WHERE execution = ? AND number = ? AND consumed_at IS NULL"
+)
+_EFFECT = """
+INSERT INTO effect VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (execution, key) DO UPDATE SET
+    site = excluded.site, effect = excluded.effect, intent_seq = excluded.intent_seq,
+    outcome = excluded.outcome, outcome_seq = excluded.outcome_seq,
+    decided_by = excluded.decided_by, evidence = excluded.evidence"""
+_ATTEMPT = """
+INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (execution, site) DO UPDATE SET
+    tries = excluded.tries, first_at = excluded.first_at, next_at = excluded.next_at,
+    error = excluded.error"""
+_CHANGE = """
+UPDATE execution SET status = coalesce(?1, status), owner = iif(?2, NULL, owner),
+    wake_at = iif(?2, ?3, coalesce(?3, wake_at)), waits = iif(?2, ?4, coalesce(?4, waits)),
+    checkpoint = coalesce(?5, checkpoint),
+    checkpoint_seq = iif(?5 IS NULL, checkpoint_seq, ?6), updated = ?7
+WHERE id = ?8 AND owner IS ?9 AND tenure = ?10"""
+
+
+class Misfit(Exception):
+    """Something after the guards did not fit; which execution is guilty is found one by one."""
+
+
+def is_value(error: Exception) -> bool:
+    """One execution's values or rows are at fault, so the others can be written without it."""
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", None)  # None: a value that cannot be bound
+        return code is None or (code & 0xFF) in _VALUE_FAULTS
+    return isinstance(error, Misfit | OverflowError | TypeError | ValueError)
+
+
+@dataclass(slots=True)
+class _Member:
+    index: int
+    append: Append
+    id: int
+
+
+def require_session(link: Link, session: int) -> None:
+    """Raise Fenced unless the session may append (read in the transaction of the append)."""
+    if not link.rows("SELECT 1 FROM session WHERE id = ? AND fenced IS NULL", (session,)):
+        raise Fenced(session)
+
+
+def write_batch(link: Link, session: int, batch: Sequence[Append], now: int) -> list[Appended]:
+    """Write what fits of a batch and say of each what became of it.
+
+    Any error means that the whole batch must be undone by the caller; see `write_each`.
+    """
+    require_session(link, session)
+    return _write(link, session, batch, now)
+
+
+def write_start(link: Link, append: Append, now: int) -> Appended:
+    """Create an execution for nobody in particular: the one append without a session (rule 2)."""
+    return _write(link, 0, [append], now)[0]
+
+
+def _write(link: Link, session: int, batch: Sequence[Append], now: int) -> list[Appended]:
+    results = [Appended(append.execution, True) for append in batch]
+    members: list[_Member] = []
+    for index, append in enumerate(batch):
+        why = malformed(append)
+        if why:
+            results[index] = Appended(append.execution, False, guard=Guard(append.execution, why))
+        else:
+            members.append(_Member(index, append, append.execution))
+    members = _create(link, members, results, now)
+    members = _decide(link, session, members, results)
+    members = _insert(link, session, members, results)
+    _write_others(link, members)
+    _change(link, session, members, now)
+    return results
+
+
+def write_each(link: Link, session: int, batch: Sequence[Append], now: int) -> list[Appended]:
+    """Write each execution's part in its own savepoint: only the guilty fail (rule 9)."""
+    require_session(link, session)
+    results: list[Appended] = []
+    for append in batch:
+        link.run("SAVEPOINT alone")
+        try:
+            results += write_batch(link, session, [append], now)
+        except Exception as error:
+            if not is_value(error):
+                raise
+            link.run("ROLLBACK TO alone")
+            guard = Guard(append.execution, f"{type(error).__name__}: {error}")
+            results.append(Appended(append.execution, False, guard=guard))
+        link.run("RELEASE alone")
+    return results
+
+
+def malformed(append: Append) -> str | None:
+    """What is wrong with an append before any database is asked: bugs of ours, never raised."""
+    records, change = append.records, append.change
+    if append.create is not None and (not records or records[0].seq != 0):
+        return "a new execution begins with record 0"
+    if append.create is None and records and records[0].seq <= 0:
+        return "record 0 exists already"
+    for expected, record in enumerate(records, records[0].seq if records else 0):
+        if record.seq != expected:
+            return f"record {expected} is missing before {record.seq}"
+        if record.tenure != append.tenure:
+            return f"record {record.seq} has tenure {record.tenure}, not {append.tenure}"
+        if type(record.body) is not bytes:
+            return f"record {record.seq} has a body of {type(record.body).__name__}, not bytes"
+    if change is not None and conditional(change) and change.mail_seen is None:
+        return "a release or an end must say which mail was seen"
+    return None
+
+
+def conditional(change: RowChange) -> bool:
+    """The change holds only when no mail came since `mail_seen`."""
+    if change.status is Status.STALLED:
+        return False
+    return change.release or (change.status is not None and change.status.final)
+
+
+def _create(link: Link, members: list[_Member], results: list[Appended], now: int) -> list[_Member]:
+    new = [member for member in members if member.append.create is not None]
+    if not new:
+        return members
+    last = link.rows("SELECT seq FROM sqlite_sequence WHERE name = 'execution'")
+    rows: list[tuple[Any, ...]] = []
+    for number, member in enumerate(new, (last[0][0] if last else 0) + 1):
+        create, member.id = member.append.create, number
+        assert create is not None
+        rows.append(
+            (number, create.key, create.workflow, create.version, create.net, create.input_digest,
+             create.owner, member.append.tenure, create.wake_at, now, now)
+        )  # fmt: skip
+        results[member.index] = Appended(number, True)
+    if link.many(_INSERT_EXECUTION, rows) == len(new):
+        return members
+    keys = json.dumps([row[1] for row in rows])
+    sql = f"SELECT {EXECUTION} FROM execution WHERE key IN (SELECT value FROM json_each(?))"
+    found = {row[1]: execution_row(row) for row in link.rows(sql, (keys,))}
+    taken: set[int] = set()
+    for member in new:
+        create = member.append.create
+        assert create is not None
+        row = found[create.key]
+        if row.id != member.id:
+            results[member.index] = Appended(row.id, False, existing=row)
+            taken.add(member.index)
+    return [member for member in members if member.index not in taken]
+
+
+def _decide(
+    link: Link, session: int, members: list[_Member], results: list[Appended]
+) -> list[_Member]:
+    """Take out releases and ends that meet new mail, and appends without a record to guard them."""
+    asked: dict[int, _Member] = {}
+    for member in members:
+        append = member.append
+        if append.create is None and (
+            not append.records or (append.change is not None and conditional(append.change))
+        ):
+            asked[member.id] = member
+    if not asked:
+        return members
+    sql = (
+        "SELECT id, owner, tenure, mail FROM execution WHERE id IN (SELECT value FROM json_each(?))"
+    )
+    rows = {row[0]: row for row in link.rows(sql, (json.dumps(sorted(asked)),))}
+    out: set[int] = set()
+    for id, member in asked.items():
+        row, change = rows.get(id), member.append.change
+        if row is None or row[1] != session or row[2] != member.append.tenure:
+            guard = Guard(id, "another session or tenure has this execution")
+            results[member.index] = Appended(id, False, guard=guard)
+            out.add(member.index)
+        elif change is not None and conditional(change) and change.mail_seen != row[3]:
+            results[member.index] = Appended(id, False, mail=True)
+            out.add(member.index)
+    return [member for member in members if member.index not in out]
+
+
+def _insert(
+    link: Link, session: int, members: list[_Member], results: list[Appended]
+) -> list[_Member]:
+    firsts: list[tuple[Any, ...]] = []
+    for member in members:
+        append = member.append
+        if append.create is None and append.records:
+            first = append.records[0]
+            guard = (member.id, first.seq - 1, append.previous, session, append.tenure)
+            firsts.append((member.id, *first, *guard))
+    if firsts and link.many(_INSERT_AFTER, firsts) != len(firsts):
+        members = _without_misfits(link, members, results)
+    others: list[tuple[Any, ...]] = []
+    for member in members:
+        begin = 1 if member.append.create is None else 0
+        others += [(member.id, *record) for record in member.append.records[begin:]]
+    if others:
+        link.many(_INSERT_LOG, others)
+    return members
+
+
+def _without_misfits(link: Link, members: list[_Member], results: list[Appended]) -> list[_Member]:
+    kept: list[_Member] = []
+    for member in members:
+        append = member.append
+        if append.create is None and append.records:
+            first = append.records[0]
+            sql = "SELECT 1 FROM log WHERE execution = ? AND seq = ? AND hash = ?"
+            if not link.rows(sql, (member.id, first.seq, first.hash)):
+                why = f"record {first.seq} does not follow the log, or the tenure is another's"
+                guard = Guard(member.id, why)
+                results[member.index] = Appended(member.id, False, guard=guard)
+                continue
+        kept.append(member)
+    return kept
+
+
+def _write_others(link: Link, members: list[_Member]) -> None:
+    consumed = [(seq, m.id, number) for m in members for number, seq in m.append.consumed]
+    if consumed and link.many(_CONSUME, consumed) != len(consumed):
+        raise Misfit("a message to consume is not there or was consumed before")
+    effects = [(m.id, *row[1:]) for m in members for row in m.append.effects]
+    if effects:
+        link.many(_EFFECT, effects)
+    done = [(m.id, site) for m in members for site in m.append.attempts_done]
+    if done:
+        link.many("DELETE FROM attempt WHERE execution = ? AND site = ?", done)
+    attempts = [(m.id, *row[1:]) for m in members for row in m.append.attempts]
+    if attempts:
+        link.many(_ATTEMPT, attempts)
+
+
+def _change(link: Link, session: int, members: list[_Member], now: int) -> None:
+    rows: list[tuple[Any, ...]] = []
+    for member in members:
+        change, create = member.append.change, member.append.create
+        if change is None:
+            continue
+        if change.status is not None and change.status is not Status.ACTIVE:
+            change = replace(change, release=True, wake_at=None, waits=None)
+        owner = session if create is None else create.owner
+        rows.append(
+            (change.status, change.release, change.wake_at, change.waits, change.checkpoint,
+             change.checkpoint_seq, now, member.id, owner, member.append.tenure)
+        )  # fmt: skip
+    if rows and link.many(_CHANGE, rows) != len(rows):
+        raise Misfit("the execution is not the session's in this tenure")

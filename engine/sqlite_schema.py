@@ -1,0 +1,46 @@
+"""Making the tables in an empty SQLite database, and reading back that they are whole.
+
+Nothing is upgraded here: another revision is refused (rule 75), a missing trigger too (rule 64).
+"""
+
+from __future__ import annotations
+
+from .errors import SchemaMismatch
+from .sqlite_link import Link
+from .tables import REVISION, SQLITE_TRIGGERS, metadata
+
+
+def create(link: Link, path: str) -> None:
+    """Create tables and triggers inside the open transaction unless another process just did."""
+    names = {name for (name,) in link.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if "perdure_schema" in names:
+        return
+    taken = sorted(names & set(metadata.tables))
+    if taken:
+        raise SchemaMismatch(path, f"a table {taken[0]} of someone else", "a file without it")
+    metadata.create_all(link.core, checkfirst=False)
+    for statement in SQLITE_TRIGGERS.values():
+        link.run(statement)
+    link.run("INSERT INTO perdure_schema (revision) VALUES (?)", (REVISION,))
+
+
+def is_empty(link: Link) -> bool:
+    """No schema of ours has been made here yet."""
+    sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'perdure_schema'"
+    return not link.rows(sql)
+
+
+def check(link: Link, path: str) -> None:
+    """Raise SchemaMismatch unless revision, tables and triggers are those of this code."""
+    revisions = [revision for (revision,) in link.rows("SELECT revision FROM perdure_schema")]
+    if revisions != [REVISION]:
+        found = f"schema revision {', '.join(map(str, revisions)) or 'none'}"
+        raise SchemaMismatch(path, found, f"revision {REVISION}")
+    stored = dict(link.rows("SELECT name, sql FROM sqlite_master"))
+    for table in metadata.tables:
+        if table not in stored:
+            raise SchemaMismatch(path, f"no table {table}", f"revision {REVISION}, whole")
+    for name, sql in SQLITE_TRIGGERS.items():
+        if stored.get(name) != sql:
+            how = "another" if name in stored else "no"
+            raise SchemaMismatch(path, f"{how} trigger {name}", f"revision {REVISION}, whole")

@@ -1,0 +1,83 @@
+"""What all tests share: Hypothesis profiles, paths, what a test may lack. No test lives here."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+# A subprocess (`python -m perdure`) sees the same checkout, whoever started the suite and where.
+_names = str(ROOT / ".names")
+_path = os.environ.get("PYTHONPATH", "")
+if _names not in _path.split(os.pathsep):
+    os.environ["PYTHONPATH"] = os.pathsep.join(part for part in (_names, _path) if part)
+
+# Two cores and crash tests beside: a deadline would judge the machine, not the code.
+_patient = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True, database=None
+)
+# `make test` gives the same answer twice; the search for new examples is the nightly run's.
+settings.register_profile("dev", _patient, derandomize=True, max_examples=50)
+settings.register_profile("ci", _patient, derandomize=True, max_examples=100)
+settings.register_profile("nightly", _patient, max_examples=1000)
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci" if IN_CI else "dev")
+settings.load_profile(PROFILE)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the nightly seed here, so that all workers take the same one and it is printed."""
+    if PROFILE == "nightly" and config.getoption("hypothesis_seed") is None:
+        config.option.hypothesis_seed = random.SystemRandom().randrange(2**32)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say which examples are tried and how to try the same again."""
+    seed: object = config.getoption("hypothesis_seed")
+    again = "" if seed is None else f", --hypothesis-seed={seed}"
+    return f"perdure: Hypothesis profile {PROFILE}{again}"
+
+
+def require(present: object, what: str) -> None:
+    """Skip the running test for want of `what`; in CI, where nothing may be missing, fail it."""
+    if present:
+        return
+    if IN_CI:
+        pytest.fail(f"{what} is missing, and in CI nothing may be", pytrace=False)
+    pytest.skip(f"{what} is missing")
+
+
+def _shared() -> Path:
+    return Path(os.environ.get("PERDURE_SHARED", ROOT.parent / "shared"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Hold tests marked `needs_shared` against what the machine has."""
+    if item.get_closest_marker("needs_shared") is not None:
+        require(_shared().is_dir(), f"the folder {_shared()}")
+
+
+@pytest.fixture
+def need() -> Callable[[object, str], None]:
+    """`need(present, what)`: skip locally, fail in CI, for a database, a browser, a program."""
+    return require
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder with the corpora and peers beside the checkout, or $PERDURE_SHARED."""
+    require(_shared().is_dir(), f"the folder {_shared()}")
+    return _shared()
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout under test."""
+    return ROOT
