@@ -38,7 +38,7 @@ class _Stored(msgspec.Struct):
 def describe(program: Program) -> bytes:
     """The document that is stored under the digest of the program's net."""
     stored = _Stored(
-        msgspec.Raw(to_json(program.net).encode()),
+        msgspec.Raw(to_json(program.net, indent=-1).encode()),
         {name: _schema(program.codecs[name]) for name in program.inputs},
         {name: _schema(codec) for name, codec in program.channels.items()},
         {name: _schema(codec) for name, codec in program.results.items()},

@@ -124,36 +124,6 @@ def _run(program: Program, name: str, env: dict[str, Any], delta: dict[str, Valu
     return number
 
 
-def replay(
-    program_net_wiring: Any,
-    marking: Marking,
-    transition: int,
-    given: Mapping[str, Any],
-    moment: Moment,
-    path: tuple[int, ...],
-) -> dict[int, Token]:
-    """Fold one record: the same firing with the exits it recorded, no user code.
-
-    `given` holds the result, message or error under its variable, and the recorded delta.
-    """
-    wiring = program_net_wiring
-    left = list(reversed(path))
-
-    def decide(place: int, env: dict[str, Any]) -> int:
-        env.update(given)
-        if wiring.choice[place]:
-            if not left:
-                raise DefectError_(place)
-            return left.pop()
-        first = wiring.leaving[place][0]
-        return wiring.net.transitions[first].exit
-
-    after = fire(wiring, marking, transition, given, moment, decide)
-    if left:
-        raise DefectError_(transition)
-    return after
-
-
 def _last_line(error: BaseException) -> str:
     return "".join(traceback.format_exception_only(error)).strip()
 

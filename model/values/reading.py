@@ -28,8 +28,8 @@ from typing import (
 import msgspec
 
 from .containers import Items, Plain, Row, Table
-from .exceptions import Raised
 from .fields import columns_of, hints_of, is_frozen, kind_of
+from .raised import Raised
 from .records import ATTRS, Field, Modelled, Record, Typed
 from .refusals import TypeRefused
 from .scalars import Choice, OneOf, scalar

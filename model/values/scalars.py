@@ -41,6 +41,9 @@ class Scalar(Shape):
             return False
         return self.judge is None or not any(map(self.judge, values))
 
+    def fits(self, value: Any) -> bool:
+        return type(value) is self.cls and (self.judge is None or self.judge(value) is None)
+
     def why(self, value: Any) -> str | None:
         wrong = super().why(value)
         return wrong if wrong or self.judge is None else self.judge(value)
@@ -72,6 +75,9 @@ class Float(Scalar):
 
     def check(self, values: list[Any]) -> bool:
         return self.only.issuperset(map(type, values)) and all(map(isfinite, values))
+
+    def fits(self, value: Any) -> bool:
+        return type(value) is float and isfinite(value)
 
     def why(self, value: Any) -> str | None:
         if type(value) is int:

@@ -14,7 +14,7 @@ from typing import Any, Union
 from .records import Classed
 from .refusals import TypeRefused
 from .scalars import OneOf, Scalar
-from .shapes import Ann, Inside, Shape, mistaken
+from .shapes import Ann, Inside, Shape, class_of, mistaken
 
 _FIX = "Give each alternative a class of its own (a dataclass), all under different names."
 
@@ -71,15 +71,19 @@ class OneFrom(Shape):
     def check(self, values: list[Any]) -> bool:
         columns: dict[int, tuple[Shape, list[Any]]] = {}
         for value in values:
-            member = self.owner(type(value))
+            member = self.owner(class_of(value))
             if member is None:
                 return False
             columns.setdefault(id(member), (member, []))[1].append(value)
         return all(member.check(column) for member, column in columns.values())
 
+    def fits(self, value: Any) -> bool:
+        member = self.owner(class_of(value))
+        return member is not None and member.fits(value)
+
     def _loose(self, value: Any) -> Shape | None:
         """The owner; an int goes to `float` when no member takes ints."""
-        member = self.owner(type(value))
+        member = self.owner(class_of(value))
         if member is None and type(value) is int:
             return self.owner(float)
         return member
