@@ -10,6 +10,7 @@ import dataclasses
 import enum
 import sys
 import types
+from functools import cached_property
 from typing import (
     Annotated,
     Any,
@@ -66,9 +67,9 @@ class Limited(Shape):
     def inside(self, value: Any) -> Any:
         return self.inner.inside(value)
 
-    @property
-    def wire(self) -> Ann:  # type: ignore[override]  # cheap: read once per codec
-        return Annotated[(self.inner.wire, *self.limits)]  # type: ignore[return-value]  # a type
+    @cached_property
+    def wire(self) -> Ann:
+        return Annotated[(self.inner.wire, *self.limits)]
 
     @property
     def wire_class(self) -> type[Any]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 from itertools import combinations
-from typing import Any, Union
+from typing import Any
 
 from .records import Classed
 from .refusals import TypeRefused
 from .scalars import OneOf, Scalar
-from .shapes import Ann, Inside, Shape, class_of, mistaken
+from .shapes import UNION, Ann, Inside, Shape, class_of, mistaken
 
 _FIX = "Give each alternative a class of its own (a dataclass), all under different names."
 
@@ -102,7 +102,7 @@ class OneFrom(Shape):
             m.struct(tagged=True) if isinstance(m, Classed) and self.tagged else m.wire
             for m in self.members
         ]
-        return Union[tuple(wires)]  # noqa: UP007  # the members are known at run time only
+        return UNION[tuple(wires)]
 
     @property
     def wire_class(self) -> type[Any]:
