@@ -262,9 +262,12 @@ class Reader:
         text = self._text(annotation, cls)
         shape = Record(annotation, cls, kind, text, frozen=is_frozen(cls, kind))
         self.known[annotation] = shape
+        columns = columns_of(cls, kind, hints)
         # Nested instantiations of one class have one name in msgspec's schemas; mirrors do not.
-        shape.foreign = not alone or bool(get_args(annotation))
-        for column in columns_of(cls, kind, hints):
+        # And msgspec does not write private fields of attrs classes.
+        private = kind is ATTRS and any(column.name.startswith("_") for column in columns)
+        shape.foreign = not alone or private or bool(get_args(annotation))
+        for column in columns:
             try:
                 inner = self.read(column.annotation)
             except TypeRefused as e:

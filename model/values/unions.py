@@ -137,7 +137,7 @@ def _merged(members: list[Shape]) -> list[Shape]:
     """Each member once; literals joined, and dropped where their whole class is a member."""
     # By class, too: two classes can have one qualified name (defined in a function).
     once = {
-        (member.text, getattr(member, "cls", None)): member
+        (member.text, frozenset(getattr(part, "cls", None) for part in member.reach)): member
         for member in members
         if not isinstance(member, OneOf)
     }

@@ -13,7 +13,7 @@ def test_attrs_classes_come_back() -> None:
     one: Any = attrs.make_class("One", {"a": attrs.field(type=int), "_b": attrs.field(type=str)})
     two: Any = attrs.make_class("Two", {"a": attrs.field(type=int)}, frozen=True)
     for annotation in (one, one | two, list[one | two | None]):
-        value = one(1, "x") if annotation is not list[one | two | None] else [two(2), None]
+        value = one(1, "x") if annotation != list[one | two | None] else [two(2), None]
         assert codec(annotation).seal(value).get() == value
     assert codec(two).immutable
     assert not codec(one).immutable

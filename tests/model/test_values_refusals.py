@@ -99,6 +99,9 @@ def another_order() -> type:
     return dataclasses.make_dataclass("Order", [("x", int)])
 
 
+CLASH = another_order()
+
+
 @pytest.mark.parametrize(
     "annotation",
     [
@@ -149,6 +152,8 @@ def test_what_is_alive_has_no_codec(annotation: Any) -> None:
         Order | another_order(),
         Box[int] | Box[str],
         list[Order | another_order()],
+        list[Order] | list[another_order()],
+        list[CLASH] | list[another_order()],
         Box[Decimal | str],
     ],
 )
