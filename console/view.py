@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from ..engine import bodies, checkpoint, kernel
 from ..engine.bodies import Body
@@ -130,7 +130,11 @@ def _token(net: Net, place: int, token: Token) -> Document:
     told = net.places[place]
     frame: Document = {}
     for name, value in token.frame.items():
-        frame[name] = [_entry(e) for e in value] if isinstance(value, tuple) else _json(value)
+        frame[name] = (
+            [_entry(e) for e in cast("tuple[Any, ...]", value)]
+            if isinstance(value, tuple)
+            else _json(value)
+        )
     return {
         "place": told.name,
         "kind": told.kind.value,

@@ -1,7 +1,8 @@
-"""What a program uses: open an engine, start executions, wait for them, send to them, decide doubts.
+"""What a program uses: open an engine, start executions, wait for them, send to them, decide
+doubts.
 
-Nothing here decides what an execution does next; all goes through the store, or through the worker that
-every engine carries.
+Nothing here decides what an execution does next; all goes through the store, or through the worker
+that every engine carries.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
 from uuid import uuid4
 
 import msgspec
@@ -172,7 +173,8 @@ class Engine:
                 "a step runs inside a workflow, which says what happens around it",
                 f"write a @workflow that awaits {target.name}(...)",
             )
-        (program,) = await self.serve(target)
+        workflow = cast("Workflow[..., Any]", target)
+        (program,) = await self.serve(workflow)
         values = target.bind(args, kwargs)
         inputs = {
             name: program.codecs[name].seal(value)
@@ -219,7 +221,9 @@ class Engine:
     # --- waiting ------------------------------------------------------------------------------
 
     async def ended(self, key: str) -> tuple[Status, Body]:
-        """Wait until an execution is final or stalled: how, and the body of the record that says so."""
+        """Wait until an execution is final or stalled: how, and the body of the record that says
+        so.
+        """
         while True:
             future: asyncio.Future[tuple[Status, Body] | None]
             future = asyncio.get_running_loop().create_future()

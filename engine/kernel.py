@@ -1,4 +1,5 @@
-"""The kernel: log to marking to what may happen, and what to write. Pure: no clock, no I/O, no tasks.
+"""The kernel: log to marking to what may happen, and what to write. Pure: no clock, no I/O, no
+tasks.
 
     state  = what the log says so far (marking, occurrences of calls, open intents)
     fire   = an event that happened -> the new state, and the record that makes it true
@@ -98,7 +99,7 @@ class Call(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """The marking asks for a message of a channel, or for a moment (microseconds, database time)."""
+    """The marking asks for a message of a channel, or a moment (microseconds, database time)."""
 
     place: int
     since: int

@@ -45,7 +45,9 @@ def _wall_clock() -> int:
 
 
 class SqliteStore:
-    """See `Store`. `create=False` makes nothing. `synchronous` below FULL must be asked for by name and shows in `weak`."""
+    """See `Store`. `create=False` makes nothing. `synchronous` below FULL must be asked for by name
+    and shows in `weak`.
+    """
 
     def __init__(
         self,

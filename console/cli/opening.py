@@ -1,4 +1,4 @@
-"""Opening the store of `--db` for one verb, and closing it. Which rows are read is not known here."""
+"""Opening the store of `--db` for one verb, and closing it. Reading rows is not done here."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The parent of the demo: server, lives of the worker, kills, and what the server's ledgers say after.
+"""The parent of the demo: server, lives of the worker, kills, and what the server's ledgers say
+after.
 
-The verdict is taken from the server's ledgers per order, not from ours. No step and no rule of the engine
-lives here.
+The verdict is taken from the server's ledgers per order, not from ours. No step and no rule of the
+engine lives here.
 """
 
 from __future__ import annotations
@@ -150,7 +151,9 @@ class Worker:
         except Empty:
             told = None
         if told is None:
-            raise MomentMissed(f"{life.moment and life.moment.value} of {life.order} was not reached")
+            raise MomentMissed(
+                f"{life.moment and life.moment.value} of {life.order} was not reached"
+            )
 
     def kill(self) -> None:
         """SIGKILL: no handler runs, nothing is flushed."""
@@ -172,8 +175,10 @@ def run_demo(say: Say, *, unprotected: bool = False) -> Outcome:
     outcome = Outcome(unprotected=unprotected)
     program = compile_workflow(fulfil_order)
     outcome.report = check(program.net)
-    say(f"compiled {program.net.name}: {outcome.report.places} places, "
-        f"{outcome.report.transitions} transitions; {outcome.report.verdict}")
+    say(
+        f"compiled {program.net.name}: {outcome.report.places} places, "
+        f"{outcome.report.transitions} transitions; {outcome.report.verdict}"
+    )
     orders = make_orders(ORDER_COUNT, DECLINED)
     with tempfile.TemporaryDirectory(prefix="perdure-demo-") as folder:
         server = Server.start(Path(folder) / "shop.db")
@@ -236,8 +241,12 @@ async def _doubts(store: SqliteStore, execution: int) -> list[EffectRow]:
     return [
         e
         for e in await store.effects(execution)
-        if e.outcome == "in-doubt" or (e.outcome_seq and e.decided_by.startswith(decided) and (
-            e.site == PIVOT or e.decided_by != "undo"))
+        if e.outcome == "in-doubt"
+        or (
+            e.outcome_seq
+            and e.decided_by.startswith(decided)
+            and (e.site == PIVOT or e.decided_by != "undo")
+        )
     ]
 
 

@@ -1,7 +1,7 @@
 """The five moments a worker is killed in, reached by wrapping its Store and World ports.
 
-A wrapper that reaches its moment tells the parent on stdout and blocks until it is killed. The engine
-knows nothing of it, and no moment is reached by sleeping.
+A wrapper that reaches its moment tells the parent on stdout and blocks until it is killed. The
+engine knows nothing of it, and no moment is reached by sleeping.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class StoreAt(SqliteStore):
 
 
 class WorldAt(UserWorld):
-    """A world that stops before the pivot's call, or when an undo has been done but not recorded."""
+    """A world that stops before the pivot's call, or when an undo is done but not recorded."""
 
     def __init__(self, moment: Moment | None, order: str) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class WorldAt(UserWorld):
 
 
 class CallAgain(WorldAt):
-    """The world of those who take "in doubt" for "not done": every doubt is answered by a new call."""
+    """The world of those who take "in doubt" for "not done": a doubt means a new call."""
 
     async def call(self, invocation: Invocation) -> Any:
         """Answer every probe without asking anybody."""
@@ -96,5 +96,3 @@ def say(kind: str, **told: object) -> None:
     """One line to the parent."""
     sys.stdout.write(json.dumps({kind: told}) + "\n")
     sys.stdout.flush()
-
-

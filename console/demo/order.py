@@ -1,7 +1,7 @@
 """Order fulfilment: a saga whose pivot is an irreversible card charge. The main job of the demo.
 
-Real step bodies: every one talks to the shop server, which never deduplicates. Nothing here knows of
-kills, and nothing here would have to change in production but the client.
+Real step bodies: every one talks to the shop server, which never deduplicates. Nothing here knows
+of kills, and nothing here would have to change in production but the client.
 """
 
 from __future__ import annotations

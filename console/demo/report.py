@@ -1,4 +1,6 @@
-"""What the demo prints: the ledger of the server per order, the kills, the doubts. Nothing is judged here."""
+"""What the demo prints: the ledger of the server per order, the kills, the doubts. Nothing is
+judged here.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,13 @@ def show(outcome: Outcome) -> None:
     console = Console(file=sys.stdout, highlight=False)
     if outcome.report is not None:
         console.print(_proof(outcome))
-    table = Table("order", "charges", "end", "in doubt, and how it was decided", title="What the shop's own ledger says")
+    table = Table(
+        "order",
+        "charges",
+        "end",
+        "in doubt, and how it was decided",
+        title="What the shop's own ledger says",
+    )
     for verdict in outcome.verdicts:
         style = None if verdict.good else "bold red"
         doubts = "; ".join(
@@ -75,7 +83,11 @@ def _end(verdict: Verdict) -> str:
     if verdict.end == "desk":
         return f"on the desk: {verdict.reason}"
     if verdict.end == "failed":
-        return "declined, everything undone" if verdict.undone else "declined before anything was booked"
+        return (
+            "declined, everything undone"
+            if verdict.undone
+            else "declined before anything was booked"
+        )
     return "charged once, stock and courier booked, mail sent"
 
 
@@ -85,7 +97,10 @@ def _proof(outcome: Outcome) -> str:
     lines = [f"{report.name}: {report.places} places, {report.transitions} transitions"]
     assumptions: Sequence[str] = ()
     for verdict in report.properties:
-        lines.append(f"  {verdict.verdict.value:9} {verdict.name}  ({verdict.evidence}, {verdict.states} markings)")
+        lines.append(
+            f"  {verdict.verdict.value:9} {verdict.name}"
+            f"  ({verdict.evidence}, {verdict.states} markings)"
+        )
         assumptions = [*assumptions, *(a for a in verdict.assumptions if a not in assumptions)]
     lines += ["  assuming:", *(f"    - {a}" for a in assumptions)]
     return "\n".join(lines)
@@ -93,7 +108,7 @@ def _proof(outcome: Outcome) -> str:
 
 def _sum(outcome: Outcome) -> str:
     kills = sum(outcome.kills.values())
-    moments = "\n".join(f"  {count} × {moment}" for moment, count in outcome.kills.items())
+    moments = "\n".join(f"  {count} x {moment}" for moment, count in outcome.kills.items())
     totals = outcome.totals
     word = "every log verified" if not outcome.problems else "see the problems below"
     return (

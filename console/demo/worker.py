@@ -1,6 +1,7 @@
-"""The worker process of the demo: one life, which ends by SIGKILL at its moment or when all is done.
+"""The worker process of the demo: one life, which ends by SIGKILL at its moment or when all is
+done.
 
-    python -m perdure.console.demo.worker '{"db": ..., "orders": [...], "moment": ..., "order": ...}'
+python -m perdure.console.demo.worker '{"db": ..., "orders": [...], "moment": ..., "order": ...}'
 """
 
 from __future__ import annotations

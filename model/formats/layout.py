@@ -150,7 +150,7 @@ class _Layout:
             y = 2 * R + GAP * 0.8
         number = len(str(box.line)) * SMALL + 14 if box.line else 0
         inner = PlaceKind.DURING in by
-        width = max(len(box.label) * CHAR + 44 + number, 206 if inner else 120)
+        width = max(len(box.label) * CHAR + 44 + number, 222 if inner else 120)
         card = Node("card", -width / 2, y, width, CARD + INNER * inner, box.label)
         title = f"{box.label}: {box.effect}" + (f", line {box.line}" if box.line else "")
         out.put(_replaced(card, title, box))
@@ -327,7 +327,7 @@ class _Layout:
             if child.leads_on:
                 ways.append((x, 22 + column.height))
         if bottom > frame.height and body.leads_on:
-            out.line((0, frame.height), (0, bottom + GAP), arrow=False)
+            out.line((0, frame.height), (0, bottom), arrow=False)
         for x, y in ways:
             out.line((x, y), (x, bottom + GAP * 0.6), (0, bottom + GAP * 0.6), arrow=False)
         out.height = bottom + GAP * bool(ways)

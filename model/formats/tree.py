@@ -124,7 +124,7 @@ class _Tree:
     def _choice(self, block: b.Choice) -> Box:
         labels = tuple(_label(block, label) for label, _ in block.branches)
         children = tuple(self._sequence(branch.items) for _, branch in block.branches)
-        label = f"{block.word} {block.text}"
+        label = block.word if "await " in block.text else f"{block.word} {block.text}"
         return self._made(block, BoxKind.CHOICE, label, children, labels)
 
     def _loop(self, block: b.Loop) -> Box:
@@ -231,6 +231,8 @@ def _ways_out(statement: ast.stmt) -> list[Box]:
             found.setdefault(node.label, _end(node.label, getattr(node, "lineno", 0)))
         elif isinstance(node, ast.Raise):
             error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-            text = f"raise {condition(error, 24)}" if error is not None else "raise"
+            name = condition(error, 24) if error is not None else ""
+            # What the compiler has put aside has no name an author would know.
+            text = f"raise {name}" if name and not name.startswith("$") else "raise"
             found.setdefault(text, _end(text, node.lineno))
     return list(found.values())

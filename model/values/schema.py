@@ -97,9 +97,12 @@ def _bounds(schema: Schema, value: Any, at: str) -> str | None:
             return _said(at, value, f"must have {low} to {high} characters")
         if "pattern" in schema and re.search(schema["pattern"], value) is None:
             return _said(at, value, f"must match {schema['pattern']}")
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        if value < schema.get("minimum", value) or value > schema.get("maximum", value):
-            return _said(at, value, "is out of bounds")
+    elif (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and not schema.get("minimum", value) <= value <= schema.get("maximum", value)
+    ):
+        return _said(at, value, "is out of bounds")
     return None
 
 
