@@ -123,7 +123,7 @@ def told(retry: Retry) -> str:
         return "one attempt"
     many = "without end" if retry.attempts is None else f"{retry.attempts} attempts"
     first, ceiling = retry.first.total_seconds(), retry.ceiling.total_seconds()
-    return f"{many}, {first:g} s × {retry.factor:g}, at most {ceiling:g} s"
+    return f"{many}, {first:g} s times {retry.factor:g}, at most {ceiling:g} s"
 
 
 def _waits(sites: Sequence[Site]) -> tuple[tuple[str, ...], ...]:

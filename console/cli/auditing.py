@@ -1,4 +1,4 @@
-"""`audit`: judge stored histories and say what is wrong with them. What is judged: engine/audit.py."""
+"""`audit`: judge stored histories and say what is wrong. The judge, and no verb, is engine/audit.py."""
 
 from __future__ import annotations
 

@@ -83,12 +83,15 @@ def _entry(target: str, properties: tuple[str, ...], limits: Limits) -> Entry:
         raise Refusal(str(error)) from error  # a mistake in the options, not in the target
     except CompileError as error:
         findings = [finding_json(f) for f in error.findings]
-        document = {"target": target, "verdict": "error", "reason": str(error), "nets": []}
+        document = _unusable(target, str(error))
         return Entry({**document, "findings": findings}, told_error(error))
     except (Refusal, PerdureError, NotANet, OSError) as error:
         reason = error.message if isinstance(error, Refusal) else str(error)
-        document = {"target": target, "verdict": "error", "reason": reason, "nets": []}
-        return Entry(document, f"{target}: {reason}")
+        return Entry(_unusable(target, reason), f"{target}: {reason}")
+
+
+def _unusable(target: str, reason: str) -> dict[str, Any]:
+    return {"target": target, "verdict": "error", "reason": reason, "nets": []}
 
 
 def _checked(target: str, properties: tuple[str, ...], limits: Limits) -> Entry:

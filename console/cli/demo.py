@@ -9,9 +9,7 @@ from .answers import finish, with_format
 
 
 @click.command()
-@click.option(
-    "--unprotected", is_flag=True, help="The same kills with 'in doubt means call again'."
-)
+@click.option("--unprotected", is_flag=True, help="In doubt means: call again.")
 @with_format()
 def demo(unprotected: bool, format: str) -> None:
     """Run 20 orders, kill the worker in the worst moments, print the ledger.

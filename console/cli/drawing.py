@@ -1,4 +1,4 @@
-"""`compile`: show the net of a workflow, as picture, graph or data. The notations: model/formats."""
+"""`compile`: show the net of a workflow, as picture, graph or data. No notation lives here."""
 
 from __future__ import annotations
 
