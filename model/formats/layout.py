@@ -235,7 +235,7 @@ class _Layout:
             pieces.append(piece)
         out, top = Fragment(lands=False), 18.0
         axes = _axes(pieces)
-        west, east = min(axes[0] - 40, -60.0), max(axes[-1] + 40, 60.0)
+        west, east = min(axes[0] - 40, -60.0), max(axes[-1] + 40, 60.0, len(box.label) * SMALL + 12)
         out.put(label(box.label, 8, 6))
         out.line((0, 0), (0, top))
         for x, piece in zip(axes, pieces, strict=True):
