@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
@@ -181,7 +182,7 @@ class Engine:
         }
         existing = await self._create(program, id, inputs)
         if existing is not None:
-            await self._compare(existing, program, inputs)
+            await refuse_other(self.store, existing, program, inputs)
         return Run(self, id, program)
 
     async def run(self, call: Coroutine[Any, Any, R], /, *, id: str | None = None) -> R:
@@ -216,16 +217,6 @@ class Engine:
         finally:
             if self._born.get(key) is born:
                 del self._born[key]
-
-    async def _compare(
-        self, row: ExecutionRow, program: Program, inputs: Mapping[str, Value]
-    ) -> None:
-        if row.workflow != program.net.name:
-            raise ExecutionConflict(row.key, row.workflow, f"this is {program.net.name}")
-        if row.input_digest != input_digest(inputs):
-            (first, *_) = await self.store.log(row.id)
-            old = bodies.decode(first.body).i
-            raise ExecutionConflict(row.key, row.workflow, difference(bytes(old), inputs))
 
     # --- waiting ------------------------------------------------------------------------------
 
@@ -351,6 +342,34 @@ def input_digest(inputs: Mapping[str, Value]) -> bytes:
     for name in sorted(inputs):
         state.update(name.encode() + b"\0" + inputs[name].raw + b"\0")
     return state.digest()
+
+
+async def refuse_other(
+    store: Store, row: ExecutionRow, program: Program, inputs: Mapping[str, Value]
+) -> None:
+    """Raise `ExecutionConflict` unless the execution found under a key is the one asked for."""
+    if row.workflow != program.net.name:
+        raise ExecutionConflict(row.key, row.workflow, f"this is {program.net.name}")
+    if row.input_digest != input_digest(inputs):
+        (first, *_) = await store.log(row.id)
+        old = bodies.decode(first.body).i
+        raise ExecutionConflict(row.key, row.workflow, difference(bytes(old), inputs))
+
+
+async def enqueue(store: Store, program: Program, key: str, inputs: Mapping[str, Value]) -> bool:
+    """Create an execution for whichever worker serves its net; False: the same one exists already.
+
+    Durable on return. Raises `ExecutionConflict` when another one has the key.
+    """
+    net, now = program.net, store.now()
+    await store.define(net.digest, net.name, net.version, describe(program))
+    append = new_instance(program, key, inputs, 0, now).append()
+    assert append.create is not None
+    create = replace(append.create, owner=None, wake_at=now)
+    existing = await store.start(create, append.records[0])
+    if existing is not None:
+        await refuse_other(store, existing, program, inputs)
+    return existing is None
 
 
 def new_instance(

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from .scalars import Choice, Text
-from .shapes import Ann, Inside, Shape, bad_text, encode, locate
+from .shapes import TUPLE, Ann, Inside, Shape, bad_text, encode, locate
 
 
 class Items(Shape):
@@ -54,7 +54,7 @@ class Items(Shape):
     def wire(self) -> Ann:
         if self.unordered and not self.native:
             return list[self.item.wire]
-        return tuple[self.item.wire, ...] if self.cls is tuple else self.cls[self.item.wire]  # type: ignore[index]  # list, set or frozenset
+        return TUPLE[self.item.wire, ...] if self.cls is tuple else self.make[self.item.wire]
 
     @property
     def wire_class(self) -> type[Any]:
@@ -115,7 +115,7 @@ class Row(Shape):
 
     @cached_property
     def wire(self) -> Ann:
-        return tuple[tuple(column.wire for column in self.columns)]  # type: ignore[misc]  # made at run time
+        return TUPLE[tuple(column.wire for column in self.columns)]
 
     @property
     def wire_class(self) -> type[Any]:

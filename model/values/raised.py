@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -114,7 +114,7 @@ def rebuild(stored: Stored, tagger: Tagger) -> BaseException:
         made.__notes__ = list(stored.notes)
     if stored.attempts is not None:
         try:
-            made.attempts = stored.attempts  # type: ignore[attr-defined]  # ours, on any exception
+            cast("Any", made).attempts = stored.attempts
         except AttributeError:
             return StepFailed(stored.type, stored.text, stored.attempts)
     return made

@@ -19,7 +19,7 @@ from typing import Any, NotRequired, TypedDict, cast
 
 import msgspec
 
-from .shapes import Ann, Inside, Shape, attributes, encode, type_name
+from .shapes import TUPLE, Ann, Inside, Shape, attributes, encode, type_name
 
 ABSENT: Any = msgspec.UNSET
 
@@ -180,7 +180,7 @@ class Record(Classed):
         if self.native:
             return self.annotation
         if self.kind.array:
-            return tuple[tuple(field.shape.wire for field in self.fields)]  # type: ignore[misc]  # made at run time
+            return TUPLE[tuple(field.shape.wire for field in self.fields)]
         return self.struct(tagged=False)
 
     @property

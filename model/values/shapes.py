@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Union
 
 import msgspec
 
@@ -20,6 +20,10 @@ Ann: TypeAlias = Any
 """An annotation as the program gives it; there is no narrower type for it."""
 
 Inside: TypeAlias = "Iterator[tuple[str, Shape, Any]]"
+
+TUPLE: Any = tuple
+UNION: Any = Union
+"""To be subscripted with types that are known at run time only."""
 
 encode: Callable[[Any], bytes] = msgspec.json.Encoder(order="deterministic").encode
 

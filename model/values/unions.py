@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 from itertools import combinations
-from typing import Any, Union
+from typing import Any
 
 from .records import Classed
 from .refusals import TypeRefused
 from .scalars import OneOf, Scalar
-from .shapes import Ann, Inside, Shape, class_of, mistaken
+from .shapes import UNION, Ann, Inside, Shape, class_of, mistaken
 
 _FIX = "Give each alternative a class of its own (a dataclass), all under different names."
 
@@ -102,7 +102,7 @@ class OneFrom(Shape):
             m.struct(tagged=True) if isinstance(m, Classed) and self.tagged else m.wire
             for m in self.members
         ]
-        return Union[tuple(wires)]  # noqa: UP007  # the members are known at run time only
+        return UNION[tuple(wires)]
 
     @property
     def wire_class(self) -> type[Any]:
@@ -137,7 +137,7 @@ def _merged(members: list[Shape]) -> list[Shape]:
     """Each member once; literals joined, and dropped where their whole class is a member."""
     # By class, too: two classes can have one qualified name (defined in a function).
     once = {
-        (member.text, getattr(member, "cls", None)): member
+        (member.text, frozenset(getattr(part, "cls", None) for part in member.reach)): member
         for member in members
         if not isinstance(member, OneOf)
     }

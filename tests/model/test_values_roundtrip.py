@@ -239,7 +239,8 @@ def generic(cls: Any, drawn: Drawn) -> Drawn:
 
 def joined(annotations: list[Any]) -> Any:
     """The union of types that are known at run time only."""
-    return Union.__getitem__(tuple(annotations))
+    union: Any = Union
+    return union[tuple(annotations)]
 
 
 def union(members: list[Drawn]) -> Drawn:
