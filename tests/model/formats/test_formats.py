@@ -178,7 +178,7 @@ steps = st.builds(step, st.integers(1, 99_999), st.sampled_from(sorted(BADGES)))
 boxes = st.recursive(steps, grown, max_leaves=12)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(boxes, st.booleans())
 def test_no_two_things_overlap_in_any_program(box: Box, lanes: bool) -> None:
     """Whatever constructs are nested, bounding boxes are apart and inside the page."""
