@@ -20,8 +20,9 @@ R = 9.0  # radius of a place
 GAP = 20.0  # length of an arrow between two things
 SIDE = 30.0  # room between branches
 PAD = 16.0  # room inside a frame
-HEAD = 34.0  # room above what is inside a frame
-LOOP_TEST = 15.0  # where the test of a loop stands below the frame's edge
+HEAD = 42.0  # room above what is inside a frame
+BROW = 9.0  # how far name and token of a frame rise above its edge
+LOOP_TEST = 24.0  # where the test of a loop stands
 CARD = 30.0  # height of a step's head
 INNER = 38.0  # height of the row with during and in doubt
 CHAR = 7.25  # width of a character of the code font
@@ -235,7 +236,7 @@ class _Layout:
             pieces.append(piece)
         out, top = Fragment(lands=False), 18.0
         axes = _axes(pieces)
-        west, east = min(axes[0] - 40, -60.0), max(axes[-1] + 40, 60.0)
+        west, east = min(axes[0] - 40, -60.0), max(axes[-1] + 40, 60.0, len(box.label) * SMALL + 12)
         out.put(label(box.label, 8, 6))
         out.line((0, 0), (0, top))
         for x, piece in zip(axes, pieces, strict=True):
@@ -262,10 +263,10 @@ class _Layout:
         left = max(left, text + 16)
         right = max(right, 2 * R + 28 if token else 0)
         height = HEAD + inside.height + foot
-        out.put(Node("frame", -left, 0, left + right, height, look=look, title=box.label))
-        out.put(Node("text", -left + 14, -7, text - 14, 14, box.label, look="tag"))
+        out.put(Node("frame", -left, BROW, left + right, height - BROW, look=look, title=box.label))
+        out.put(Node("text", -left + 14, BROW - 7, text - 14, 14, box.label, look="tag"))
         if token:
-            out.put(circle(token, right - 14 - R, -R))
+            out.put(circle(token, right - 14 - R, BROW - R))
         out.add(inside, 0, HEAD)
         return out
 
