@@ -22,7 +22,7 @@ class Body(msgspec.Struct, omit_defaults=True, frozen=True):
     p: tuple[int, ...] = ()  # exits taken where a vanishing place has several
     r: Raw = NOTHING  # result of a call, payload of a message, value of a finished execution
     e: Raw = NOTHING  # exception of a call or of a failed execution
-    d: dict[str, Raw] = {}  # variables the glue changed  # noqa: RUF012 (msgspec copies it)
+    d: dict[str, Raw] = {}  # variables the glue changed
     k: str = ""  # effect key: intent, and every record about that call
     m: int = 0  # number of the message this record takes
     n: int = 0  # attempts it took, where more than one

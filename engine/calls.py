@@ -1,14 +1,16 @@
 """Calls of steps, probes and undos: when they may start, how often, and what their outcome fires.
 
-What may happen twice is decided here by effect class and nowhere else: an exception out of a step with an
-intent is a doubt unless its type is declared as refused (engine-rules 25).
+What may happen twice is decided here by effect class and nowhere else: an exception out of a step
+with an intent is a doubt unless its type is declared as refused (engine-rules 25).
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import traceback
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ..model.errors import StepFailed
 from ..model.language.effects import WITHOUT_END, Effect, InDoubt, Landed, Retry, Voided
@@ -25,6 +27,7 @@ from .store import Ambiguous, AttemptRow, Fenced, Store
 from .world import Invocation, World
 
 _PROBING = Retry(attempts=PROBES_MAX)
+_LOG = logging.getLogger("perdure")
 _FREE = frozenset({Effect.PURE, Effect.OBSERVE})
 
 
@@ -69,10 +72,10 @@ class Caller:
         def start() -> None:
             if running.cancelled:
                 return
-            work = self._perform(instance, call, step, running)
+            work = self._guarded(instance, call, step, running)
             running.task = asyncio.get_running_loop().create_task(work)
             self.tasks.add(running.task)
-            running.task.add_done_callback(self._over)
+            running.task.add_done_callback(self.tasks.discard)
 
         if needed <= instance.durable:
             start()
@@ -80,12 +83,16 @@ class Caller:
             instance.starts.append((needed, start))
         return running
 
-    def _over(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            asyncio.get_running_loop().call_exception_handler(
-                {"message": "a call ended by a defect of the engine", "exception": error}
-            )
+    async def _guarded(
+        self, instance: Instance, call: Call, step: Step[..., Any], running: Running
+    ) -> None:
+        """A defect of ours stalls the execution it hit, loudly, and no other."""
+        try:
+            await self._perform(instance, call, step, running)
+        except Exception as defect:
+            _LOG.exception("%s is stalled by a defect", instance.key)
+            instance.running.pop(self.driver.wish_of(call), None)
+            self.driver.stall(instance, "".join(traceback.format_exception(defect)))
 
     # --- one call -----------------------------------------------------------------------------
 
@@ -120,7 +127,9 @@ class Caller:
             while not self.lease.may_call(self.clock.monotonic()):
                 await self.clock.sleep(0.05)
 
-    async def _once(self, instance: Instance, call: Call, step: Step[..., Any], tx: Any = None) -> Any:
+    async def _once(
+        self, instance: Instance, call: Call, step: Step[..., Any], tx: Any = None
+    ) -> Any:
         order = (instance.key, instance.tenure, instance.durable)
         invocation = Invocation(
             call.role, step, _arguments(call, step), call.key, order, call.site.name, tx
@@ -150,7 +159,8 @@ class Caller:
         elif isinstance(result, Voided):
             self._fire(instance, call, TransitionKind.VOIDED, said={"by": "probe"})
         else:
-            self._fire_value(instance, call, TransitionKind.SETTLED, result.value, {"by": "probe"})
+            value = cast("Landed[Any]", result).value
+            self._fire_value(instance, call, TransitionKind.SETTLED, value, {"by": "probe"})
         self.driver.pump(instance)
         return True
 
@@ -205,9 +215,7 @@ class Caller:
             await self._hold(instance)
             try:
                 async with self.store.transaction(instance.session) as transaction:
-                    result = await transaction.run(
-                        lambda tx: self._once(instance, call, step, tx)
-                    )
+                    result = await transaction.run(lambda tx: self._once(instance, call, step, tx))
                     if running.cancelled or not instance.alive:
                         raise asyncio.CancelledError
                     self._end(instance, call)
@@ -299,14 +307,14 @@ class Caller:
 
     def _count(self, instance: Instance, call: Call) -> int:
         row = instance.attempts.get(_counter(call))
-        return row.count if row else 0
+        return row.tries if row else 0
 
     def _again(self, instance: Instance, call: Call, retry: Retry, error: Exception) -> bool:
         """Count a failed attempt and say when the next one is; True when a person is asked now."""
         now = self.store.now()
         counter = _counter(call)
         before = instance.attempts.get(counter)
-        count = before.count + 1 if before else 1
+        count = before.tries + 1 if before else 1
         wait = retry.wait_seconds(count)
         first = before.first_at if before else now
         text = f"{type(error).__name__}: {error}"

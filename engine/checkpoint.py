@@ -6,7 +6,7 @@ A checkpoint only saves time: folding the whole log gives the same state, and th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -52,8 +52,7 @@ def _token(net: Net, place: int, token: Token) -> _Token:
     stacks: dict[str, list[_Entry]] = {}
     for name, value in token.frame.items():
         if isinstance(value, tuple):
-            entries: tuple[Entry, ...] = value
-            stacks[name] = [_entry(e) for e in entries]
+            stacks[name] = [_entry(e) for e in cast("tuple[Entry, ...]", value)]
         else:
             frame[name] = Raw(value.raw)
     return _Token(net.places[place].name, token.seq, token.at, frame, stacks)

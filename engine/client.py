@@ -1,16 +1,18 @@
-"""What a program uses: open an engine, start executions, wait for them, send to them, decide doubts.
+"""What a program uses: open an engine, start executions, wait for them, send to them, decide
+doubts.
 
-Nothing here decides what an execution does next; all goes through the store, or through the worker that
-every engine carries.
+Nothing here decides what an execution does next; all goes through the store, or through the worker
+that every engine carries.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
 from uuid import uuid4
 
 import msgspec
@@ -23,7 +25,6 @@ from ..model.errors import (
     PlacementError,
     Stalled,
 )
-from ..model.formats.json import to_json
 from ..model.language.calls import taken
 from ..model.language.waits import Signal
 from ..model.language.workflows import Workflow
@@ -32,6 +33,7 @@ from ..model.values import Value, codec
 from . import bodies, kernel, post
 from .bodies import NOTHING, Body, Raw
 from .clock import Clock, SystemClock
+from .definitions import describe
 from .differences import difference
 from .instance import Instance
 from .leases import own_identity
@@ -151,7 +153,7 @@ class Engine:
                 "synchronous is below FULL: a commit that was acknowledged can vanish",
                 "open the engine without synchronous='NORMAL'",
             )
-        await self.store.define(net.digest, net.name, net.version, to_json(net).encode())
+        await self.store.define(net.digest, net.name, net.version, describe(program))
         self.worker.programs[net.digest] = program
         self.worker.kick()
 
@@ -171,7 +173,8 @@ class Engine:
                 "a step runs inside a workflow, which says what happens around it",
                 f"write a @workflow that awaits {target.name}(...)",
             )
-        (program,) = await self.serve(target)
+        workflow = cast("Workflow[..., Any]", target)
+        (program,) = await self.serve(workflow)
         values = target.bind(args, kwargs)
         inputs = {
             name: program.codecs[name].seal(value)
@@ -179,7 +182,7 @@ class Engine:
         }
         existing = await self._create(program, id, inputs)
         if existing is not None:
-            await self._compare(existing, program, inputs)
+            await refuse_other(self.store, existing, program, inputs)
         return Run(self, id, program)
 
     async def run(self, call: Coroutine[Any, Any, R], /, *, id: str | None = None) -> R:
@@ -215,20 +218,12 @@ class Engine:
             if self._born.get(key) is born:
                 del self._born[key]
 
-    async def _compare(
-        self, row: ExecutionRow, program: Program, inputs: Mapping[str, Value]
-    ) -> None:
-        if row.workflow != program.net.name:
-            raise ExecutionConflict(row.key, row.workflow, f"this is {program.net.name}")
-        if row.input_digest != input_digest(inputs):
-            (first, *_) = await self.store.log(row.id)
-            old = bodies.decode(first.body).i
-            raise ExecutionConflict(row.key, row.workflow, difference(bytes(old), inputs))
-
     # --- waiting ------------------------------------------------------------------------------
 
     async def ended(self, key: str) -> tuple[Status, Body]:
-        """Wait until an execution is final or stalled: how, and the body of the record that says so."""
+        """Wait until an execution is final or stalled: how, and the body of the record that says
+        so.
+        """
         while True:
             future: asyncio.Future[tuple[Status, Body] | None]
             future = asyncio.get_running_loop().create_future()
@@ -347,6 +342,34 @@ def input_digest(inputs: Mapping[str, Value]) -> bytes:
     for name in sorted(inputs):
         state.update(name.encode() + b"\0" + inputs[name].raw + b"\0")
     return state.digest()
+
+
+async def refuse_other(
+    store: Store, row: ExecutionRow, program: Program, inputs: Mapping[str, Value]
+) -> None:
+    """Raise `ExecutionConflict` unless the execution found under a key is the one asked for."""
+    if row.workflow != program.net.name:
+        raise ExecutionConflict(row.key, row.workflow, f"this is {program.net.name}")
+    if row.input_digest != input_digest(inputs):
+        (first, *_) = await store.log(row.id)
+        old = bodies.decode(first.body).i
+        raise ExecutionConflict(row.key, row.workflow, difference(bytes(old), inputs))
+
+
+async def enqueue(store: Store, program: Program, key: str, inputs: Mapping[str, Value]) -> bool:
+    """Create an execution for whichever worker serves its net; False: the same one exists already.
+
+    Durable on return. Raises `ExecutionConflict` when another one has the key.
+    """
+    net, now = program.net, store.now()
+    await store.define(net.digest, net.name, net.version, describe(program))
+    append = new_instance(program, key, inputs, 0, now).append()
+    assert append.create is not None
+    create = replace(append.create, owner=None, wake_at=now)
+    existing = await store.start(create, append.records[0])
+    if existing is not None:
+        await refuse_other(store, existing, program, inputs)
+    return existing is None
 
 
 def new_instance(

@@ -1,7 +1,7 @@
 """The Clock port: waiting, and a beat that does not depend on the event loop. No date lives here.
 
-Safety never rests on this port; it only decides *when* something is looked at. The time that is written
-into logs and compared with due times is the store's (`Store.now`).
+Safety never rests on this port; it only decides *when* something is looked at. The time that is
+written into logs and compared with due times is the store's (`Store.now`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Group commit: one transaction for everything that is pending in this worker, again and again.
 
-Nothing is told to anyone before the commit returned: calls, answers and results wait in the instances
-until `landed`. What a lost session means is not known here; `Fenced` and `Ambiguous` go to the worker.
+Nothing is told to anyone before the commit returned: calls, answers and results wait in the
+instances until `landed`. What a lost session means is not known here; `Fenced` and `Ambiguous` go
+to the worker.
 """
 
 from __future__ import annotations

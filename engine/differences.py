@@ -1,4 +1,6 @@
-"""How two inputs of one id differ, in words for `ExecutionConflict`. Nothing is compared for safety here."""
+"""How two inputs of one id differ, in words for `ExecutionConflict`. Nothing is compared for safety
+here.
+"""
 
 from __future__ import annotations
 

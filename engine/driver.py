@@ -1,7 +1,9 @@
-"""Drives instances: fires what is enabled, starts the calls the marking asks for, takes mail and moments.
+"""Drives instances: fires what is enabled, starts the calls the marking asks for, takes mail and
+moments.
 
-Everything here runs between two awaits of the event loop and is told what happened by `calls.py`, the
-committer and the worker. What a marking asks for is the kernel's to say; whose turn it is, the worker's.
+Everything here runs between two awaits of the event loop and is told what happened by `calls.py`,
+the committer and the worker. What a marking asks for is the kernel's to say; whose turn it is, the
+worker's.
 """
 
 from __future__ import annotations
@@ -118,9 +120,7 @@ class Driver:
     def _wants(self, instance: Instance) -> list[Want]:
         """What the marking asks for; a probe that could not tell too often becomes a doubt."""
         wants = kernel.wants(instance.program, instance.state, instance.key)
-        return [
-            Doubt(w.place, w.since, w.site, w.key) if _hopeless(instance, w) else w for w in wants
-        ]
+        return [_asked_of_people(instance, w) for w in wants]
 
     # --- what is left to wait for -------------------------------------------------------------
 
@@ -227,11 +227,13 @@ def _goes_on(instance: Instance) -> bool:
     return any(places[p].kind is PlaceKind.AFTER for p in instance.state.marking)
 
 
-def _hopeless(instance: Instance, want: Want) -> bool:
-    if not isinstance(want, Call) or want.role != "probe":
-        return False
-    row = instance.attempts.get(f"{want.site.name}?")
-    return row is not None and row.count >= PROBES_MAX
+def _asked_of_people(instance: Instance, want: Want) -> Want:
+    """A probe that answered `InDoubt` too often becomes a doubt for the desk."""
+    if isinstance(want, Call) and want.role == "probe":
+        row = instance.attempts.get(f"{want.site.name}?")
+        if row is not None and row.tries >= PROBES_MAX:
+            return Doubt(want.place, want.since, want.site, want.key)
+    return want
 
 
 def _nobody_calls(instance: Instance, call: Call) -> Any:

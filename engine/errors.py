@@ -74,6 +74,22 @@ class NetworkFileSystem(PlatformError):
         )
 
 
+class NoStore(PlatformError):
+    """There is no database of ours, and the caller did not ask to make one."""
+
+    code = "PD805"
+
+    def __init__(self, path: str, why: str, /) -> None:
+        super().__init__(path, why)
+        self.path, self.why = path, why
+
+    def __str__(self) -> str:
+        return (
+            f"{self.code} there is no store at {self.path}: {self.why}\n"
+            "  fix  name it with --db or PERDURE_DB; `perdure db upgrade` makes a new one"
+        )
+
+
 class MessageConflict(UsageError):
     """A message id was used before with another body or channel (PD707)."""
 

@@ -1,7 +1,8 @@
-"""A loaded execution: its state in memory, and what it adds to the next batch. One writer: this object.
+"""A loaded execution: its state in memory, and what it adds to the next batch. One writer: this
+object.
 
-Results are bound to the object, never looked up by id, so what comes back to an instance that lost its
-execution can write nothing (engine-rules 17). No decision is taken here: see `driver.py`.
+Results are bound to the object, never looked up by id, so what comes back to an instance that lost
+its execution can write nothing (engine-rules 17). No decision is taken here: see `driver.py`.
 """
 
 from __future__ import annotations
@@ -189,7 +190,6 @@ class Instance:
             self.tail -= len(records)
             for old in records:
                 self.record(old.kind, old.transition, bodies.decode(old.body), old.at)
-
 
     def own_creation(self, session: int) -> None:
         """Create the execution anew, owned by the session that is in force now."""

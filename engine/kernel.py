@@ -1,4 +1,5 @@
-"""The kernel: log to marking to what may happen, and what to write. Pure: no clock, no I/O, no tasks.
+"""The kernel: log to marking to what may happen, and what to write. Pure: no clock, no I/O, no
+tasks.
 
     state  = what the log says so far (marking, occurrences of calls, open intents)
     fire   = an event that happened -> the new state, and the record that makes it true
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ..model.firing import fire_with_glue, replay
 from ..model.marking import (
@@ -28,7 +29,7 @@ from ..model.marking import (
     enabled,
     wire,
 )
-from ..model.net import PlaceKind, Site, SiteKind, TransitionKind
+from ..model.net import Net, PlaceKind, Site, SiteKind, TransitionKind
 from ..model.program import Program
 from .bodies import NOTHING, Body, Raw, raws
 from .records import NO_TRANSITION, Kind
@@ -51,6 +52,13 @@ KIND_OF: Mapping[TransitionKind, Kind] = {
 
 _AGAIN = frozenset({TransitionKind.VOIDED, TransitionKind.UNDID, TransitionKind.RETRY})
 _TIMERS_OF_MOMENTS = frozenset({"at", "sleep_until"})
+
+
+class HasNet(Protocol):
+    """A program, or what is known of one without the user's code: the stored definition."""
+
+    @property
+    def net(self) -> Net: ...
 
 
 class Opened(NamedTuple):
@@ -91,7 +99,7 @@ class Call(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """The marking asks for a message of a channel, or for a moment (microseconds, database time)."""
+    """The marking asks for a message of a channel, or a moment (microseconds, database time)."""
 
     place: int
     since: int
@@ -113,7 +121,7 @@ class Doubt(NamedTuple):
 Want = Call | Wait | Doubt
 
 
-def begin(program: Program, inputs: Mapping[str, Any], at: int) -> State:
+def begin(program: HasNet, inputs: Mapping[str, Any], at: int) -> State:
     """The state after record 0: one token in `start`."""
     start = program.net.place[program.net.initial]
     return State({start: Token(dict(inputs), 0, at)}, {}, {})
@@ -181,7 +189,7 @@ def final_status(wiring: Wiring, state: State) -> Status | None:
     return None
 
 
-def wants(program: Program, state: State, origin: str) -> list[Want]:
+def wants(program: HasNet, state: State, origin: str) -> list[Want]:
     """What the marking asks for, token by token in the order they came to rest."""
     wiring = wire(program.net)
     found: list[Want] = []

@@ -101,7 +101,7 @@ def provably_gone(
 
 
 class Lease:
-    """The worker's own side: how much of its lease is left, by when it *sent* its last good beat."""
+    """The worker's own side: what is left of its lease, by when it *sent* its last good beat."""
 
     def __init__(self, registered: float) -> None:
         self._sent = registered

@@ -33,7 +33,7 @@ def values_of(program: Program) -> Callable[[str, str, bytes], Value]:
 
 
 def fold(
-    program: Program,
+    program: kernel.HasNet,
     state: kernel.State | None,
     records: list[Record],
     value: Callable[[str, str, bytes], Any],

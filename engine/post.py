@@ -1,6 +1,8 @@
-"""Mail of an execution: what cancels it, what its waits take, what settles a doubt. Order by arrival.
+"""Mail of an execution: what cancels it, what its waits take, what settles a doubt. Order by
+arrival.
 
-A message is consumed by exactly one firing, in the same commit. Sending is the client's; see `client.py`.
+A message is consumed by exactly one firing, in the same commit. Sending is the client's; see
+`client.py`.
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ def take(driver: Driver, instance: Instance) -> bool:
     if wish is not None:
         transition, message = wish
         told = msgspec.json.decode(message.body, type=Wish)
-        return _fire(driver, instance, message, transition, None, {"why": told.reason, "by": told.by})
+        return _fire(
+            driver, instance, message, transition, None, {"why": told.reason, "by": told.by}
+        )
     return any(
         _decide(driver, instance, message)
         for message in instance.mail

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from . import sqlite_inbox, sqlite_reads, sqlite_schema, sqlite_sessions
-from .errors import StoreUnavailable, WeakDurability
+from .errors import NoStore, StoreUnavailable, WeakDurability
 from .records import Record
 from .sqlite_append import is_value, write_batch, write_each
-from .sqlite_link import SYNCHRONOUS, Creator, Link, Links, Sleep, database_path
+from .sqlite_link import MEMORY, SYNCHRONOUS, Creator, Link, Links, Sleep, database_path
 from .sqlite_step import Doomed, SqliteStepTransaction
 from .store import (
+    STEP_SECONDS_MAX,
     Ambiguous,
     Append,
     Appended,
@@ -44,13 +45,16 @@ def _wall_clock() -> int:
 
 
 class SqliteStore:
-    """See `Store`. `synchronous` below FULL must be asked for by name and shows in `weak`."""
+    """See `Store`. `create=False` makes nothing. `synchronous` below FULL must be asked for by name
+    and shows in `weak`.
+    """
 
     def __init__(
         self,
         url_or_path: str | Path,
         *,
         synchronous: str = "FULL",
+        create: bool = True,
         creator: Creator | None = None,
         sleep: Sleep = asyncio.sleep,
         now: Callable[[], int] = _wall_clock,
@@ -59,14 +63,21 @@ class SqliteStore:
         if synchronous not in SYNCHRONOUS:
             raise WeakDurability(path, "synchronous", synchronous, "FULL")
         self.weak = SYNCHRONOUS[synchronous] < SYNCHRONOUS["FULL"]
-        self.path = path
+        self.path, self._may_create = path, create
         self.links = Links(path, synchronous, creator, sleep)
         self._now = now
 
     async def open(self) -> None:
-        """Create or check the schema, read back the durability settings; refuses what is weaker."""
+        """Create or check the schema, read back the durability settings; refuses what is weaker.
+
+        With `create=False` a database without our tables is refused and left as it is.
+        """
+        if not self._may_create and self.path != MEMORY and not Path(self.path).is_file():
+            raise NoStore(self.path, "no such file")
         self.links.refuse_network()
         if await self.links.patiently(lambda: sqlite_schema.is_empty(self.links.link("writer"))):
+            if not self._may_create:
+                raise NoStore(self.path, "it has no tables of perdure")
             async with self.links.write() as link:
                 sqlite_schema.create(link, self.path)
         await self.links.read(lambda link: sqlite_schema.check(link, self.path))
@@ -140,11 +151,13 @@ class SqliteStore:
         return results
 
     @asynccontextmanager
-    async def transaction(self, session: int) -> AsyncGenerator[SqliteStepTransaction]:
+    async def transaction(
+        self, session: int, *, seconds_max: float = STEP_SECONDS_MAX
+    ) -> AsyncGenerator[SqliteStepTransaction]:
         """A write transaction for a transactional step; commits at the end unless doomed."""
         try:
             async with self.links.write() as link:
-                step = SqliteStepTransaction(link, session, self._now)
+                step = SqliteStepTransaction(link, session, self._now, seconds_max)
                 yield step
                 if step.doomed:
                     raise Doomed

@@ -18,7 +18,6 @@ from .store import Append, Appended
 from .transactional import Tx, end
 
 T = TypeVar("T")
-SECONDS_MAX = 2.0
 
 
 class Doomed(Exception):
@@ -29,7 +28,7 @@ class SqliteStepTransaction:
     """See `StepTransaction` of the port."""
 
     def __init__(
-        self, link: Link, session: int, now: Callable[[], int], seconds_max: float = SECONDS_MAX
+        self, link: Link, session: int, now: Callable[[], int], seconds_max: float
     ) -> None:
         self._link, self._session, self._now = link, session, now
         self._seconds_max = seconds_max

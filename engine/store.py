@@ -17,6 +17,7 @@ from .records import Record
 from .transactional import Tx
 
 T = TypeVar("T")
+STEP_SECONDS_MAX = 2.0  # how long a transactional step may hold the writer (rule 19)
 
 
 class Status(StrEnum):
@@ -270,7 +271,9 @@ class Store(Protocol):
         """One transaction for all. Raises Fenced or Ambiguous."""
         ...
 
-    def transaction(self, session: int) -> AbstractAsyncContextManager[StepTransaction]:
+    def transaction(
+        self, session: int, *, seconds_max: float = STEP_SECONDS_MAX
+    ) -> AbstractAsyncContextManager[StepTransaction]:
         """A write transaction for a transactional step, with the write lock held (rules 18-20)."""
         ...
 

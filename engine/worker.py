@@ -1,6 +1,7 @@
 """A worker: one session after another, claiming executions, delivering mail, fencing the dead.
 
-Clocks and polls only decide when something is looked at; whether it may be written is the store's to say.
+Clocks and polls only decide when something is looked at; whether it may be written is the store's
+to say.
 """
 
 from __future__ import annotations
@@ -40,7 +41,12 @@ class Worker:
         identity: Identity,
         concurrency: int = 1_000,
     ) -> None:
-        self.store, self.clock, self.identity, self.concurrency = store, clock, identity, concurrency
+        self.store, self.clock, self.identity, self.concurrency = (
+            store,
+            clock,
+            identity,
+            concurrency,
+        )
         self.programs: dict[str, Program] = {}
         self.instances: dict[str, Instance] = {}
         self.session = 0
@@ -235,8 +241,10 @@ class Worker:
             instance.landed(result.execution)
             if change is not None and (change.release or change.status is not None):
                 self._forget(instance)
-                self._next_wake = None if change.wake_at is None else min(
-                    change.wake_at, self._next_wake or change.wake_at
+                self._next_wake = (
+                    None
+                    if change.wake_at is None
+                    else min(change.wake_at, self._next_wake or change.wake_at)
                 )
                 ended = None
                 if change.status is not None:
@@ -292,7 +300,7 @@ class Worker:
         self._wake.set()
 
     async def _hand_over(self) -> None:
-        """Rule 10: a new session takes the executions over, then reads what became of the commit."""
+        """Rule 10: a new session takes the executions over, then reads what the commit became."""
         sent = self.clock.monotonic()
         self.session, tenures = await self.store.handover(self.session, self.identity)
         self.lease.acknowledged(sent)
@@ -333,5 +341,3 @@ def _ignore(key: str, ended: tuple[Status, Body] | None) -> None:
 
 def _nothing() -> None:
     return None
-
-

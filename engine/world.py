@@ -1,4 +1,5 @@
-"""The World port: calls of the user's steps, undos and probes. What an outcome means is not known here.
+"""The World port: calls of the user's steps, undos and probes. What an outcome means is not known
+here.
 
 A call may land and never answer; that is why everything around this port is written as it is.
 """

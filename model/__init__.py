@@ -1,1 +1,3 @@
-"""What a workflow is: language, compiler, net, firing; pure. No clock, no I/O, no database lives here."""
+"""What a workflow is: language, compiler, net, firing; pure. No clock, no I/O, no database lives
+here.
+"""

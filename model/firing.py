@@ -1,4 +1,5 @@
-"""Firing with the user's glue: decides each exit, and says what a record must hold to fold it again.
+"""Firing with the user's glue: decides each exit, and says what a record must hold to fold it
+again.
 
 Values are encoded and decoded at once when they are written, so memory, disk and a restart cannot
 differ. Nothing here is durable and nothing here calls a step.
@@ -104,12 +105,13 @@ def _run(program: Program, name: str, env: dict[str, Any], delta: dict[str, Valu
     glue = program.glue[name]
     arguments = [env[variable].get() for variable in glue.reads]
     try:
-        number, *values = glue.run(*arguments)
+        told = glue.run(*arguments)
     except Exception as error:
         raise GlueStuck(_last_line(error), _told(error)) from error
+    number: int = told[0]
     written = glue.writes[number]
     try:
-        for variable, value in zip(written, values, strict=True):
+        for variable, value in zip(written, told[1:], strict=True):
             env[variable] = delta[variable] = program.codecs[variable].seal(value)
         for variable, value in zip(glue.reads, arguments, strict=True):
             codec = program.codecs[variable]
@@ -122,36 +124,6 @@ def _run(program: Program, name: str, env: dict[str, Any], delta: dict[str, Valu
         where = f"{refused} (written between two awaits, at {name!r})"
         raise GlueStuck(where, where) from refused
     return number
-
-
-def replay(
-    program_net_wiring: Any,
-    marking: Marking,
-    transition: int,
-    given: Mapping[str, Any],
-    moment: Moment,
-    path: tuple[int, ...],
-) -> dict[int, Token]:
-    """Fold one record: the same firing with the exits it recorded, no user code.
-
-    `given` holds the result, message or error under its variable, and the recorded delta.
-    """
-    wiring = program_net_wiring
-    left = list(reversed(path))
-
-    def decide(place: int, env: dict[str, Any]) -> int:
-        env.update(given)
-        if wiring.choice[place]:
-            if not left:
-                raise DefectError_(place)
-            return left.pop()
-        first = wiring.leaving[place][0]
-        return wiring.net.transitions[first].exit
-
-    after = fire(wiring, marking, transition, given, moment, decide)
-    if left:
-        raise DefectError_(transition)
-    return after
 
 
 def _last_line(error: BaseException) -> str:

@@ -1,4 +1,6 @@
-"""Nets as networkx graphs, for the structural checks. No theory of nets lives here, only the conversion."""
+"""Nets as networkx graphs, for the structural checks. No theory of nets lives here, only the
+conversion.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ TransitionRow = tuple[str, str, tuple[str, ...], tuple[str, ...], tuple[str, ...
 def bipartite(
     places: Iterable[tuple[str, str]], transitions: Iterable[TransitionRow]
 ) -> nx.DiGraph[str]:
-    """Build the bipartite graph of (name, kind) places and (name, kind, take, put, read) transitions."""
+    """Build the bipartite graph of (name, kind) places and (name, kind, take, put, read)
+    transitions.
+    """
     graph: nx.DiGraph[str] = nx.DiGraph()
     for name, kind in places:
         graph.add_node(f"p:{name}", bipartite=0, kind=kind, label=name)

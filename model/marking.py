@@ -1,9 +1,11 @@
-"""Markings, and the one step relation of the whole house: which transitions are enabled, and `fire`.
+"""Markings, and the one step relation of the whole house: which transitions are enabled, and
+`fire`.
 
-A firing takes one transition out of tangible places and walks on through vanishing places until no token
-stands on one; at a vanishing place with several exits `decide` says which. The engine lets the user's
-glue decide (`firing.py`), folding a log lets the record decide, an explorer tries each. Values in frames
-are opaque here. Nothing here runs user code, and nothing knows of logs, attempts or time.
+A firing takes one transition out of tangible places and walks on through vanishing places until no
+token stands on one; at a vanishing place with several exits `decide` says which. The engine lets
+the user's glue decide (`firing.py`), folding a log lets the record decide, an explorer tries each.
+Values in frames are opaque here. Nothing here runs user code, and nothing knows of logs, attempts
+or time.
 """
 
 from __future__ import annotations
@@ -104,7 +106,8 @@ def _wire(net: Net) -> Wiring:
     for index, places in enumerate(takes):
         for place in places:
             leaving[place].append(index)
-            by_kind.setdefault((place, net.transitions[index].kind), []).append(index)
+        # By the place a transition is about: a scope beside it comes second.
+        by_kind.setdefault((places[0], net.transitions[index].kind), []).append(index)
     exits = [{net.transitions[t].exit for t in out} for out in leaving]
     return Wiring(
         net=net,
@@ -181,7 +184,7 @@ def _move(
     given: Mapping[str, Any],
     moment: Moment,
 ) -> int | None:
-    """Take and put the tokens of one transition; returns the vanishing place it leads to, if any."""
+    """Take and put the tokens of one transition; returns the vanishing place it leads to."""
     told = wiring.net.transitions[transition]
     for place in wiring.takes[transition]:
         if wiring.vanishing[place]:
@@ -218,7 +221,7 @@ def _frame(net: Net, place: int, env: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stack(net: Net, told: Transition, env: dict[str, Any], moment: Moment) -> None:
-    """Change the undo stack that a transition names. Entries are pushed with the intent's record."""
+    """Change the undo stack that a transition names. An intent's record pushes its entry."""
     name, op = told.stack, told.stack_op
     if op is StackOp.OPEN:
         env[name] = ()

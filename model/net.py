@@ -1,10 +1,11 @@
 """The net a workflow compiles to: places, transitions, call sites; a frozen value with a digest.
 
-Theory. The net is a *safe* place/transition net with block structure: scopes (the workflow itself, a
-saga, a fork) are tokens beside the body's token, and their colour (live, ending) is unfolded into places,
-so the net that runs is the net that is checked. A place is *tangible* (a token may rest there over a
-commit) or *vanishing* (passed inside one firing: glue, choices, loop heads). A **firing** starts with one
-transition that leaves tangible places and goes on through vanishing places until no token stands on one.
+Theory. The net is a *safe* place/transition net with block structure: scopes (the workflow itself,
+a saga, a fork) are tokens beside the body's token, and their colour (live, ending) is unfolded into
+places, so the net that runs is the net that is checked. A place is *tangible* (a token may rest
+there over a commit) or *vanishing* (passed inside one firing: glue, choices, loop heads). A
+**firing** starts with one transition that leaves tangible places and goes on through vanishing
+places until no token stands on one.
 
 Nothing here knows how a workflow is written, and nothing here fires: see `marking.py` for the step
 relation, `program.py` for the net together with the user's code.
@@ -94,7 +95,7 @@ AUTO = frozenset(
 
 
 class StackOp(StrEnum):
-    """What a transition does to the undo stack of the innermost saga (variable `Transition.stack`)."""
+    """What a transition does to the undo stack of a saga (variable `Transition.stack`)."""
 
     OPEN = "open"  # an empty stack: the saga is entered
     PUSH = "push"  # an intent of a compensatable step: entry (site, arguments, key), no result yet
@@ -115,7 +116,7 @@ class SiteKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """Where in the user's file something comes from; lines from 1, columns from 0, end exclusive."""
+    """Where in the user's file something comes from; lines from 1, columns from 0."""
 
     file: str
     line: int
@@ -144,8 +145,8 @@ class Place:
 class Transition:
     """A transition: takes a token from each place of `take`, needs one in each of `read`.
 
-    `exit` numbers the glue exit it stands for (kind EXIT with glue), else -1. `binds` is the variable
-    that receives the result, the message or the exception.
+    `exit` numbers the glue exit it stands for (kind EXIT with glue), else -1. `binds` is the
+    variable that receives the result, the message or the exception.
     """
 
     name: str
@@ -164,7 +165,9 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One call in the source: which step, timer or signal, and where its arguments rest in the frame."""
+    """One call in the source: which step, timer or signal, and where its arguments rest in the
+    frame.
+    """
 
     name: str  # unique, readable: "charge_card", "charge_card 2"; part of effect keys
     kind: SiteKind
@@ -211,7 +214,7 @@ class Net:
 
     @cached_property
     def digest(self) -> str:
-        """BLAKE2b over what decides behaviour: structure, frames, types, sites, glue; no positions."""
+        """BLAKE2b over what decides behaviour: structure, frames, types, sites, glue."""
 
         def bare(part: Place | Transition | Site) -> dict[str, object]:
             row = asdict(part)
@@ -235,7 +238,8 @@ class Net:
         return blake2b(raw, digest_size=16).hexdigest()
 
     def graph(self) -> nx.DiGraph[str]:
-        """A bipartite networkx graph: nodes `p:NAME` and `t:INDEX`, each with `bipartite` and `kind`.
+        """A bipartite networkx graph: nodes `p:NAME` and `t:INDEX`, each with `bipartite` and
+        `kind`.
 
         Read arcs are edges with `read=True`. networkx is imported here, on first use.
         """

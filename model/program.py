@@ -1,7 +1,8 @@
-"""A program: a net together with the live code that runs in it. Built by the compiler, used by the kernel.
+"""A program: a net together with the live code that runs in it. Built by the compiler, used by the
+kernel.
 
-The net is data; a program adds what cannot be data: the user's steps, the glue functions between awaits,
-the codecs of the variables. Nothing here is stored, nothing here fires.
+The net is data; a program adds what cannot be data: the user's steps, the glue functions between
+awaits, the codecs of the variables. Nothing here is stored, nothing here fires.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ class Glue:
     """The user's code between two awaits, at one vanishing place.
 
     `run(*reads)` returns `(exit, *values)`, the values being those of `writes[exit]`, in order. An
-    exception leaves `run` only when no handler of the workflow takes it and the author did not raise it
-    on purpose: the execution is then stalled, and the token does not move.
+    exception leaves `run` only when no handler of the workflow takes it and the author did not
+    raise it on purpose: the execution is then stalled, and the token does not move.
     """
 
     run: Callable[..., tuple[Any, ...]]

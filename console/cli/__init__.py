@@ -1,1 +1,1 @@
-"""The command line. No decision about an execution is taken here."""
+"""The command line, one file per group of verbs. No decision about an execution is taken here."""

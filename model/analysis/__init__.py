@@ -120,7 +120,7 @@ class _Checker:
         return structure(self.net)
 
     def findings(self) -> tuple[Finding, ...]:
-        return self.effects.findings() + declared(self.net, self.effects.history.space)
+        return self.effects.findings() + declared(self.effects.history)
 
 
 def _timed(decide: Callable[[], Verdict], clock: Callable[[], float] | None) -> Verdict:

@@ -63,7 +63,6 @@ class Effects:
 
     def _unfinished(self, saga: Saga) -> Iterator[Wrong]:
         well = (StackOp.HAND_OVER, StackOp.FORGET)
-        undoable = [s for s in self.net.sites if s.saga == saga.stack and s.undo]
         for state, k in self._fired(frozenset(range(len(self.net.transitions)))):
             t = self.net.transitions[k]
             if _leaves(t, saga.live) and not (t.stack_op in well or saga.undoing & {*t.put}):
@@ -71,9 +70,9 @@ class Effects:
             if _leaves(t, saga.undoing) and t.kind is not TransitionKind.UNDONE:
                 yield state, k, f"`{t.name}` leaves the undoing before everything is undone"
             for place in saga.undoing & {*t.put} - {*t.take}:
-                for site in undoable:
-                    if not self._undoes(place, site.name):
-                        yield state, k, f"nothing in `{place}` undoes `{site.name}`"
+                for site in sorted(saga.pushed):
+                    if not self._undoes(place, site):
+                        yield state, k, f"nothing in `{place}` undoes `{site}`"
 
     def _undoes(self, place: str, site: str) -> bool:
         return any(

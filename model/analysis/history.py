@@ -37,25 +37,34 @@ class Saga:
     live: frozenset[str]
     undoing: frozenset[str]
     enters: frozenset[int]
-    outer: str = ""  # the undo-stack variable of the saga around it, where the net tells
+    pushed: frozenset[str]  # sites whose intents rest on its stack, or are handed over to it
 
 
 def sagas(net: Net) -> tuple[Saga, ...]:
     """The sagas of a net, in the order in which they are entered in the source."""
     opened: dict[str, set[int]] = {}
+    pushed: dict[str, set[str]] = {}
     outer: dict[str, str] = {}
     for k, t in enumerate(net.transitions):
         if t.stack_op is StackOp.OPEN:
             opened.setdefault(t.stack, set()).add(k)
         elif t.stack_op is StackOp.HAND_OVER:
             outer[t.stack] = t.outer_stack
+        elif t.stack_op is StackOp.PUSH:
+            pushed.setdefault(t.stack, set()).add(t.site)
+    for stack in outer:  # what lies on an inner stack may come to lie on all those around it
+        sites, around, seen = pushed.get(stack, set()), outer[stack], {stack}
+        while around and around not in seen:
+            pushed.setdefault(around, set()).update(sites)
+            seen.add(around)
+            around = outer.get(around, "")
     return tuple(
         Saga(
             stack,
             _holders(net, stack, PlaceKind.SCOPE),
             _holders(net, stack, PlaceKind.UNDOING),
             frozenset(enters),
-            outer.get(stack, ""),
+            frozenset(pushed.get(stack, ())),
         )
         for stack, enters in opened.items()
     )
@@ -102,24 +111,14 @@ class History:
         return found
 
     def _pivots(self) -> list[Observer]:
-        return [
-            Observer(f"pivot {s.stack}", firing(self.net, LANDS, self.pivots(s)), s.enters)
-            for s in self.sagas
-        ]
+        """Entering lowers the bit, so only what lands inside, at any depth, makes a pivot."""
+        lands = firing(self.net, LANDS, {s.name for s in self.sites})
+        return [Observer(f"pivot {s.stack}", lands, s.enters) for s in self.sagas]
 
-    def pivots(self, saga: Saga) -> tuple[str, ...]:
-        """The irreversible sites whose landing makes this saga impossible to undo.
-
-        Sites of sagas further out do not count; of sagas further in they do, also where the net
-        does not tell which saga lies around which (then an inner one is taken to be inside).
-        """
-        around: set[str] = set()
-        by_stack = {s.stack: s for s in self.sagas}
-        outer = saga.outer
-        while outer and outer not in around:
-            around.add(outer)
-            outer = by_stack[outer].outer if outer in by_stack else ""
-        return tuple(s.name for s in self.sites if s.saga and s.saga not in around)
+    def inside(self, state: int, saga: Saga) -> bool:
+        """Whether the saga's live token is there."""
+        control = self.space.control
+        return bool(self.space.states[state] & control.of(saga.live))
 
     def remembers(self, state: int, observer: str) -> bool:
         """Whether that observer's bit is up in a state."""

@@ -11,14 +11,15 @@ from collections.abc import Iterator
 
 from ..net import Net, PlaceKind, Site, TransitionKind
 from .explicit import Space
-from .history import firing, with_effect
+from .history import History, firing, with_effect
 from .verdicts import Finding, Severity, Witness, witness
 
 
-def declared(net: Net, space: Space) -> tuple[Finding, ...]:
-    """All findings about declarations, in the order of the rules; `space` serves the witnesses."""
-    rules = (_no_undo, _unknown, _races, _retried, _no_probe)
-    return tuple(finding for rule in rules for finding in rule(net, space))
+def declared(history: History) -> tuple[Finding, ...]:
+    """All findings about declarations, in the order of the rules."""
+    net, space = history.net, history.space
+    rules = (_unknown, _races, _retried, _no_probe)
+    return (*_no_undo(history), *(finding for rule in rules for finding in rule(net, space)))
 
 
 def _to_intent(net: Net, space: Space, site: Site) -> Witness | None:
@@ -37,15 +38,26 @@ def _finding(
     return Finding(code, severity, message, why, fix, site.span, (), (site.name,), run)
 
 
-def _no_undo(net: Net, space: Space) -> Iterator[Finding]:
+def _no_undo(history: History) -> Iterator[Finding]:
+    net, space = history.net, history.space
     for site in with_effect(net, "compensatable"):
-        if site.saga and not site.undo:
+        if not site.undo and (site.saga or _called_in_saga(history, site)):
             words = (
                 f"nothing can undo `{site.name}`",
                 "a saga that fails must undo every compensatable step in it",
                 f"add `@{_step(site)}.undo`, or declare the step irreversible",
             )
             yield _finding(net, space, site, "PD302", Severity.ERROR, words)
+
+
+def _called_in_saga(history: History, site: Site) -> bool:
+    intents = firing(history.net, {TransitionKind.INTENT}, (site.name,))
+    return any(
+        history.inside(state, saga)
+        for state, moves in enumerate(history.space.moves)
+        if any(k in intents for k, _ in moves)
+        for saga in history.sagas
+    )
 
 
 def _unknown(net: Net, space: Space) -> Iterator[Finding]:

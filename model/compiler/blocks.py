@@ -60,7 +60,7 @@ class Sequence(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class Glue(Block):
-    """Sync code; `Leave` statements in it jump (`return`, `break`, `continue`), its end is `next`."""
+    """Sync code; `Leave` statements in it jump, its end is `next`."""
 
     code: tuple[ast.stmt, ...]
 
@@ -139,7 +139,7 @@ class Fork(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class Handler(Block):
-    """An `except` clause: `caught` holds the exception for a bare `raise`, `name` for the author."""
+    """An `except` clause; `caught` holds the exception for a bare `raise`."""
 
     types: ast.expr
     name: str

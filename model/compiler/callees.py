@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import Parameter, Signature
-from typing import Any
+from typing import Any, cast
 
 from ..language import scopes, waits
 from ..language.steps import Step
@@ -71,9 +71,10 @@ def callee(call: ast.expr, resolve: Resolve) -> Callee | None:
     if isinstance(call.func, ast.Attribute) and call.func.attr == "wait":
         signal = resolve(call.func.value)
         if isinstance(signal, Signal):
-            return SignalCallee(signal)
+            return SignalCallee(cast("Signal[Any]", signal))
     target = resolve(call.func)
     if isinstance(target, Step):
+        target = cast("Step[..., Any]", target)
         return StepCallee(target, target.place_name or target.name)
     try:
         if target in _TIMERS:
@@ -98,7 +99,7 @@ def _named(func: ast.expr, resolve: Resolve) -> StepCallee | None:
         return None
     step, name = resolve(func.func.value), func.args[0]
     if isinstance(step, Step) and isinstance(name, ast.Constant) and isinstance(name.value, str):
-        return StepCallee(step, name.value)
+        return StepCallee(cast("Step[..., Any]", step), name.value)
     return None
 
 

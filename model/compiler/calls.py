@@ -199,7 +199,9 @@ class Calls:
         if isinstance(part, ast.Call) and inner is not None and not isinstance(inner, ForkCallee):
             return part, inner
         text = f"{word}(...) takes calls of steps, signals and timers"
-        self.build.problem("PD105", part, text, "each branch is one call", f"{word}(step(...), ...)")
+        self.build.problem(
+            "PD105", part, text, "each branch is one call", f"{word}(step(...), ...)"
+        )
         return ast.Call(part, [], []), None
 
     def _tuple(self, results: tuple[str, ...], node: ast.Await, binds: str) -> ast.expr:

@@ -13,9 +13,10 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from ..language.workflows import Workflow
-from ..net import Net, PlaceKind, Place, Span
+from ..net import Net, Place, PlaceKind, Span
 from ..program import Glue, Program
-from ..values import Codec, TypeRefused, codec, exception_codec
+from ..values import Codec, TypeRefused, exception_codec
+from ..values.catalogue import codec
 from .blocks import Sequence, StepCall, Wait
 from .build import Builder, Problem
 from .digest import code_digest
@@ -56,6 +57,7 @@ def _compile(workflow: Workflow[..., Any]) -> Program:
 class _Compilation:
     def __init__(self, workflow: Workflow[..., Any], function: Function) -> None:
         self.workflow, self.function = workflow, function
+        self.fn = cast("types.FunctionType", workflow.fn)
         self.file = function.fn.__code__.co_filename
         self.build = Builder(self.file, function.resolve, set(function.local))
         self.kinds = Kinds(function)
@@ -95,13 +97,17 @@ class _Compilation:
             at = node if node is not None else self.first_use(variable)
             text = f"`{variable}` may be unset here"
             why = "what rests over an await has a value for every variable"
-            self.build.problem("PD207", at, text, why, f"give `{variable}` a value before the branch")
+            self.build.problem(
+                "PD207", at, text, why, f"give `{variable}` a value before the branch"
+            )
 
     def first_use(self, variable: str) -> ast.AST:
         for node in ast.walk(self.function.node):
-            if isinstance(node, ast.Name) and node.id == variable:
-                if isinstance(node.ctx, ast.Load):
+            match node:
+                case ast.Name(id=name, ctx=ast.Load()) if name == variable:
                     return node
+                case _:
+                    pass
         return self.function.node
 
     # --- types ----------------------------------------------------------------------------
@@ -170,7 +176,7 @@ class _Compilation:
             Stretch(p.code or (), p.exits, p.catching, found.reads[n], found.writes[n])
             for n, p in glued.items()
         ]
-        runs = functions(self.function.fn, stretches, self.build.constants)
+        runs = functions(self.fn, stretches, self.build.constants)
         glue = {
             name: Glue(run, s.reads, s.writes)
             for name, run, s in zip(glued, runs, stretches, strict=True)
@@ -187,7 +193,10 @@ class _Compilation:
             tuple(replace(t.made) for t in draft.transitions),
             tuple(s for s in sites if s.name in alive),
             types={v: c.text for v, c in self.codecs.items()},
-            glue={n: code_digest((*s.code, *s.catching)) for n, s in zip(glued, stretches, strict=True)},
+            glue={
+                n: code_digest((*s.code, *s.catching))
+                for n, s in zip(glued, stretches, strict=True)
+            },
             initial=initial,
         )
         signals = [s for w in waits for s in w.signals if s is not None]

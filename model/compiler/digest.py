@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 from hashlib import blake2b
+from typing import cast
 
 _SKIPPED = frozenset({"ctx", "kind", "type_comment", "type_ignores", "type_params"})
 
@@ -24,16 +25,17 @@ def canonical(node: object) -> object:
     if isinstance(node, ast.JoinedStr):
         return ["JoinedStr", [canonical(v) for v in _joined(node.values)]]
     if isinstance(node, ast.AST):
-        fields = ((n, getattr(node, n, None)) for n in sorted(node._fields) if n not in _SKIPPED)
+        names: list[str] = sorted(str(f) for f in node._fields)
+        fields = ((n, getattr(node, n, None)) for n in names if n not in _SKIPPED)
         return [type(node).__name__, *((n, canonical(v)) for n, v in fields if v not in (None, []))]
     if isinstance(node, list):
-        return [canonical(n) for n in node]
+        return [canonical(n) for n in cast("list[object]", node)]
     # ascii: repr depends on the Unicode tables of the version.
     return f"{type(node).__name__}:{node!a}"
 
 
 def _joined(values: list[ast.expr]) -> list[ast.expr]:
-    """The parts of an f-string with neighbouring constants joined: parsers split them differently."""
+    """The parts of an f-string with neighbouring constants joined, as parsers differ."""
     out: list[ast.expr] = []
     for part in values:
         text = part.value if isinstance(part, ast.Constant) else None

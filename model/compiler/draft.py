@@ -53,7 +53,9 @@ class Draft:
     names: Names = field(default_factory=Names)
     loops: list[str] = field(default_factory=list[str])
 
-    def place(self, name: str, kind: PlaceKind, span: Span | None, block: int, **more: object) -> str:
+    def place(
+        self, name: str, kind: PlaceKind, span: Span | None, block: int, **more: object
+    ) -> str:
         """Add a place under a unique name and return that name."""
         unique = self.names.unique(name)
         made = DraftPlace(unique, kind, span, block)

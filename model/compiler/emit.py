@@ -12,8 +12,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from ..net import PlaceKind, Span, StackOp, Transition, TransitionKind
-from .blocks import Block, Choice, Fork, Glue, Handler, Jump, Leave, Loop, Saga, Sequence, StepCall
-from .blocks import Try, Wait
+from .blocks import (
+    Block,
+    Choice,
+    Fork,
+    Glue,
+    Handler,
+    Jump,
+    Leave,
+    Loop,
+    Saga,
+    Sequence,
+    StepCall,
+    Try,
+    Wait,
+)
 from .build import Builder, assign, load
 from .draft import Draft
 from .rewrite import ERROR, VALUE
@@ -21,6 +34,7 @@ from .scan import scan
 
 V = PlaceKind.VANISHING
 EXIT = TransitionKind.EXIT
+_NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -49,19 +63,18 @@ class Emitter:
     build: Builder
     pivoted: frozenset[int] = frozenset()  # blocks that an irreversible step may have preceded
     draft: Draft = field(default_factory=Draft)
-    unhandled: dict[str, str] = field(default_factory=dict[str, str])
 
     def workflow(self, body: Sequence, parameters: tuple[str, ...]) -> str:
         """Emit everything; returns the initial place."""
         d, span = self.draft, body.span
         start = d.place("start", PlaceKind.START, span, body.id, fixed=frozenset(parameters))
-        running = d.place("running", PlaceKind.SCOPE, span, body.id, fixed=frozenset())
-        ending = d.place("cancelling", PlaceKind.ENDING, span, body.id, fixed=frozenset())
+        running = d.place("running", PlaceKind.SCOPE, span, body.id, fixed=_NOTHING)
+        ending = d.place("cancelling", PlaceKind.ENDING, span, body.id, fixed=_NOTHING)
         ends: dict[str, str] = {}
         for name, kind, holds in (
             ("done", PlaceKind.DONE, frozenset((VALUE,))),
             ("failed", PlaceKind.FAILED, frozenset((ERROR,))),
-            ("cancelled", PlaceKind.CANCELLED, frozenset[str]()),
+            ("cancelled", PlaceKind.CANCELLED, _NOTHING),
         ):
             final = d.place(name, kind, span, body.id, fixed=holds)
             ends[name] = d.place(f"ends {name}", V, span, body.id)
@@ -167,7 +180,9 @@ class Emitter:
         dispatch = self.glue(block, "except", tuple(tests), inside)
         orelse = self.emit(block.orelse, ways)
         caught = (*ways.catching, *(h.types for h in block.handlers))
-        return self.emit(block.body, replace(ways.but(next=orelse, raise_=dispatch), catching=caught))
+        return self.emit(
+            block.body, replace(ways.but(next=orelse, raise_=dispatch), catching=caught)
+        )
 
     def _test(self, handler: Handler, label: str) -> ast.stmt:
         at = handler.types

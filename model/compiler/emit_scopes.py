@@ -61,7 +61,9 @@ def emit_fork(emitter: Emitter, block: Fork, ways: Ways) -> str:
 class _Fork:
     def __init__(self, emitter: Emitter, block: Fork, ways: Ways) -> None:
         self.emitter, self.block, self.ways = emitter, block, ways
-        labels = [b.site.name if isinstance(b, StepCall) else b.sites[0].name for b in block.branches]
+        labels = [
+            b.site.name if isinstance(b, StepCall) else b.sites[0].name for b in block.branches
+        ]
         self.tag = f"{block.kind} {', '.join(labels)}"
         self.live = self.place(f"in {self.tag}", PlaceKind.SCOPE)
         self.ending = self.place(f"ending {self.tag}", PlaceKind.ENDING)
@@ -81,7 +83,8 @@ class _Fork:
         if self.race:
             result = [r for r in self.block.results[:1] if r]
             won = self.place(f"{self.tag} won", PlaceKind.ENDING, *result, free=False)
-        starts, ended = [], []
+        starts: list[str] = []
+        ended: list[str] = []
         for i in range(len(self.block.branches)):
             start, end = self.branch(i, why, won)
             starts.append(start)

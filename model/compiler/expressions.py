@@ -169,7 +169,7 @@ def _parts(node: ast.expr) -> list[tuple[str, int, ast.expr]]:
         case ast.Tuple() | ast.List() | ast.Set():
             found = _items("elts", node.elts)
         case ast.Dict():
-            found = []
+            found: list[tuple[str, int, ast.expr]] = []
             for i, (key, value) in enumerate(zip(node.keys, node.values, strict=True)):
                 found += [("keys", i, key)] if key is not None else []
                 found.append(("values", i, value))
@@ -182,9 +182,7 @@ def _parts(node: ast.expr) -> list[tuple[str, int, ast.expr]]:
 
 
 def _items(name: str, nodes: list[ast.expr]) -> list[tuple[str, int, ast.expr]]:
-    return [
-        (name, i, n.value if isinstance(n, ast.Starred) else n) for i, n in enumerate(nodes)
-    ]
+    return [(name, i, n.value if isinstance(n, ast.Starred) else n) for i, n in enumerate(nodes)]
 
 
 def _put(new: ast.expr, name: str, index: int, value: ast.expr) -> None:

@@ -11,7 +11,7 @@ import ast
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ..net import PlaceKind, StackOp
+from ..net import PlaceKind, StackOp, TransitionKind
 from .draft import Draft, DraftPlace, DraftTransition
 from .rewrite import ERROR
 from .scan import Assigned, Scan, scan
@@ -36,7 +36,7 @@ class Flow:
 
 
 def flow(draft: Draft, local: Names, initial: str) -> Flow:
-    """Compute frames, reads and writes; `unset` lists (variable, place, node) that may have none."""
+    """Compute frames, reads and writes; `unset`: (variable, place, node) that may lack a value."""
     passes = _Passes(draft, local)
     live = passes.live()
     sure = passes.sure(initial)
@@ -80,7 +80,9 @@ class _Passes:
     def wanted(self, t: DraftTransition, live: dict[str, Names]) -> Names:
         """What the token that carries the variables must bring to `t`."""
         made = t.made
-        put = [p for p in made.put if self.draft.places[p].kind is not PlaceKind.BRANCH]
+        # A branch that ends without a result brings none; one that landed holds it until it ends.
+        optional = () if made.kind is TransitionKind.GO_ON else (PlaceKind.BRANCH,)
+        put = [p for p in made.put if self.draft.places[p].kind not in optional]
         want = _union(live[p] for p in put)
         want -= _union(self.fixed(p) for p in made.take)
         if made.binds:

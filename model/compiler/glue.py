@@ -84,7 +84,9 @@ def _guarded(body: list[ast.stmt], stretch: Stretch, number: int, line: int) -> 
     handler = ast.ExceptHandler(
         ast.Name(_EXCEPTION, ast.Load()), _CAUGHT, [ast.If(test, [leave], []), ast.Raise()]
     )
-    return ast.Try(body, [handler], [], [], lineno=line, col_offset=0, end_lineno=line, end_col_offset=0)
+    return ast.Try(
+        body, [handler], [], [], lineno=line, col_offset=0, end_lineno=line, end_col_offset=0
+    )
 
 
 def _flat(types_: Sequence[ast.expr]) -> list[ast.expr]:
@@ -97,7 +99,18 @@ def _flat(types_: Sequence[ast.expr]) -> list[ast.expr]:
 def _def(name: str, parameters: list[str], body: list[ast.stmt], line: int) -> ast.FunctionDef:
     arguments = ast.arguments([], [ast.arg(p) for p in parameters], None, [], [], None, [])
     more: dict[str, Any] = {"type_params": []} if "type_params" in ast.FunctionDef._fields else {}
-    return ast.FunctionDef(name, arguments, body, [], None, lineno=line, col_offset=0, end_lineno=line, end_col_offset=0, **more)
+    return ast.FunctionDef(
+        name,
+        arguments,
+        body,
+        [],
+        None,
+        lineno=line,
+        col_offset=0,
+        end_lineno=line,
+        end_col_offset=0,
+        **more,
+    )
 
 
 class _Leaves(ast.NodeTransformer):

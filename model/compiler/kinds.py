@@ -10,8 +10,6 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from ..language.ambient import now
@@ -25,7 +23,9 @@ _TABLE: dict[object, Any] = {
     len: int, str: str, int: int, float: float, bool: bool, repr: str, isinstance: bool, any: bool,
     all: bool, ord: int, chr: str,
 }  # fmt: skip
+_MATCH_SELF: tuple[object, ...] = (bool, bytes, dict, float, int, list, set, str, tuple)
 _TEXT = {"upper", "lower", "strip", "replace", "join", "format", "title"}
+_METHOD: dict[type[ast.operator], str] = {ast.Add: "__add__", ast.Mult: "__mul__"}
 _SAME = frozenset({ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod})
 
 
@@ -47,15 +47,17 @@ class Kinds:
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 self.variables[node.target.id] = self.annotation(node.annotation)
                 self.declared.add(node.target.id)
-        for _ in range(4):
+        for settled in (False, False, False, True):
             before = dict(self.variables)
             self.assigned: dict[str, list[Any]] = {}
             for node in ast.walk(self.function.node):
                 self._assignment(node)
             for name, found in self.assigned.items():
                 if name not in self.declared:
-                    self.variables[name] = join(found)
-            if self.variables == before:
+                    # A loop feeds a variable its own type: what is not known yet adds nothing.
+                    known = [k for k in found if k is not UNKNOWN]
+                    self.variables[name] = join(found if settled else known)
+            if settled and self.variables == before:
                 return
 
     def _assignment(self, node: ast.AST) -> None:
@@ -96,6 +98,9 @@ class Kinds:
             case ast.MatchClass():
                 cls = self.function.resolve(pattern.cls)
                 fields = _fields(cls)
+                if cls in _MATCH_SELF and pattern.patterns:
+                    self._pattern(pattern.patterns[0], cls)
+                    return
                 positions = getattr(cls, "__match_args__", ())
                 named = zip((*positions[: len(pattern.patterns)], *pattern.kwd_attrs),
                             (*pattern.patterns, *pattern.kwd_patterns), strict=False)  # fmt: skip
@@ -132,7 +137,7 @@ class Kinds:
                 )
                 if base is UNKNOWN or UNKNOWN in parts:
                     return UNKNOWN
-                return base[parts if len(parts) > 1 else parts[0]]
+                return base[parts if len(parts) != 1 else parts[0]]
             case _:
                 return UNKNOWN
 
@@ -141,6 +146,8 @@ class Kinds:
         match node:
             case ast.Constant(value=value):
                 return None if value is None else type(value)
+            case ast.Starred(value=value):
+                return self.element(value)
             case ast.JoinedStr():
                 return str
             case ast.Compare() | ast.UnaryOp(op=ast.Not()):
@@ -166,11 +173,14 @@ class Kinds:
                 return join([self.of(v) for v in node.values])
             case ast.Tuple(elts=parts):
                 kinds = [self.of(p) for p in parts]
-                return UNKNOWN if UNKNOWN in kinds else tuple.__class_getitem__(tuple(kinds))
+                return _tuple(kinds)
             case ast.List(elts=parts) | ast.Set(elts=parts) if parts:
                 kind = join([self.of(p) for p in parts])
                 base = list if isinstance(node, ast.List) else set
                 return UNKNOWN if kind is UNKNOWN else types.GenericAlias(base, (kind,))
+            case ast.Dict(keys=keys, values=values) if keys and None not in keys:
+                sides = join([self.of(k) for k in keys if k]), join([self.of(v) for v in values])
+                return UNKNOWN if UNKNOWN in sides else types.GenericAlias(dict, sides)
             case ast.ListComp(generators=[part]):
                 kind = self._inside(part, node.elt)
                 return UNKNOWN if kind is UNKNOWN else types.GenericAlias(list, (kind,))
@@ -193,7 +203,7 @@ class Kinds:
                 kinds = [self.result(a) for a in call.args]
                 if word == "first":
                     return join(kinds, strict=False)
-                return UNKNOWN if UNKNOWN in kinds else tuple.__class_getitem__(tuple(kinds))
+                return _tuple(kinds)
             case _:
                 return UNKNOWN
 
@@ -204,13 +214,17 @@ class Kinds:
             if target is range:
                 return int
             if target is enumerate:
-                return tuple[int, self.element(args[0])]
+                return _tuple([int, self.element(args[0])])
             if target is zip:
-                return tuple.__class_getitem__(tuple(self.element(a) for a in args))
-            if isinstance(node.func, ast.Attribute) and node.func.attr in ("items", "keys", "values"):
+                return _tuple([self.element(a) for a in args])
+            if isinstance(node.func, ast.Attribute) and node.func.attr in (
+                "items",
+                "keys",
+                "values",
+            ):
                 pair = typing.get_args(self.of(node.func.value))
                 if len(pair) == 2:
-                    whole = tuple[pair[0], pair[1]]
+                    whole = _tuple(list(pair))
                     return {"items": whole, "keys": pair[0], "values": pair[1]}[node.func.attr]
             if target in (sorted, reversed, list, tuple) and args:
                 return self.element(args[0])
@@ -278,7 +292,7 @@ class Kinds:
             return str
         if type(op) in _SAME and left == right and left is not UNKNOWN:
             return left
-        method = {ast.Add: "__add__", ast.Sub: "__sub__", ast.Mult: "__mul__"}.get(type(op), "")
+        method = _METHOD.get(type(op), "")
         name = getattr(left, "__name__", "") if method else ""
         if (name, method) in (("datetime", "__add__"), ("timedelta", "__mul__")):
             return left
@@ -318,9 +332,16 @@ def join(kinds: list[Any], strict: bool = True) -> Any:
         return unique[0]
     if all(k in (bool, int, float) for k in unique):
         return float if float in unique else int
-    if not strict or None in unique and len(unique) == 2:
-        return reduce(or_, [type(None) if k is None else k for k in unique])
+    if not strict or (None in unique and len(unique) == 2):
+        made: Any = type(None) if unique[0] is None else unique[0]
+        for kind in unique[1:]:
+            made = made | kind
+        return made
     return UNKNOWN
+
+
+def _tuple(kinds: list[Any]) -> Any:
+    return UNKNOWN if UNKNOWN in kinds else types.GenericAlias(tuple, tuple(kinds))
 
 
 def _position(kind: Any, index: int) -> Any:

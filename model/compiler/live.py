@@ -22,6 +22,7 @@ class Function:
     """A workflow's function with its definition; `local` are its parameters and own variables."""
 
     fn: types.FunctionType
+    scope: dict[str, object]  # the globals of its module
     node: ast.AsyncFunctionDef
     local: frozenset[str]
 
@@ -42,7 +43,7 @@ class Function:
                 return cells[name].cell_contents
             except ValueError:  # not assigned yet
                 return None
-        return self.fn.__globals__.get(name, getattr(builtins, name, None))
+        return self.scope.get(name, getattr(builtins, name, None))
 
 
 def find(fn: types.FunctionType) -> Function | None:
@@ -53,7 +54,7 @@ def find(fn: types.FunctionType) -> Function | None:
         first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
         if node.name == fn.__name__ and first == code.co_firstlineno:
             own = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
-            return Function(fn, node, frozenset(own | _assigned(node)))
+            return Function(fn, fn.__globals__, node, frozenset(own | _assigned(node)))
     return None
 
 
@@ -64,7 +65,7 @@ def _functions(text: str) -> tuple[ast.AsyncFunctionDef, ...]:
 
 
 def _assigned(node: ast.AsyncFunctionDef) -> set[str]:
-    """Names the function's own scope assigns; comprehensions and nested functions have their own."""
+    """Names that the function's own scope assigns; inner scopes have their own."""
     found: set[str] = set()
     todo: list[Any] = list(node.body)
     while todo:

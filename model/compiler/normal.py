@@ -7,6 +7,7 @@ else is sync code and runs as the author wrote it. Expressions are treated in `e
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 
 from .blocks import Choice, Handler, Jump, Leave, Loop, Saga, Sequence, Try
 from .build import Builder, Origin, assign, load
@@ -93,7 +94,7 @@ class _Statements:
     # --- simple statements ----------------------------------------------------------------
 
     def assign(self, s: ast.Assign | ast.AnnAssign) -> None:
-        targets = s.targets if isinstance(s, ast.Assign) else [s.target]
+        targets: list[ast.expr] = [*s.targets] if isinstance(s, ast.Assign) else [s.target]
         value = s.value
         if value is None:
             return
@@ -196,11 +197,10 @@ class _Statements:
 
         self.loop(s, "for", f"{condition(s.target)} in {condition(at)}", fill)
 
-    def loop(self, s: ast.While | ast.For, word: str, text: str, fill: object) -> None:
+    def loop(self, s: ast.While | ast.For, word: str, text: str, fill: Callable[[], None]) -> None:
         build = self.build
         build.flush()
         number = build.id()
-        assert callable(fill)
         body = build.sequence(s, fill)
         orelse = build.sequence(s, lambda: self.body(s.orelse))
         made = Loop(id=number, span=build.span(s), word=word, text=text, body=body, orelse=orelse)
@@ -250,9 +250,7 @@ class _Statements:
         body = build.sequence(s, lambda: self.body(s.body))
         handlers = tuple(self.handler(h) for h in s.handlers)
         orelse = build.sequence(s, lambda: self.body(s.orelse))
-        build.add(
-            Try(id=number, span=build.span(s), body=body, handlers=handlers, orelse=orelse)
-        )
+        build.add(Try(id=number, span=build.span(s), body=body, handlers=handlers, orelse=orelse))
 
     def handler(self, h: ast.ExceptHandler) -> Handler:
         build, outer = self.build, self.caught
@@ -285,5 +283,3 @@ class _Statements:
         body = build.sequence(s, lambda: self.body(s.body))
         self.expressions.calls.saga = outer
         build.add(Saga(id=number, span=build.span(s), stack=stack, body=body))
-
-

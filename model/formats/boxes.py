@@ -44,7 +44,7 @@ class Box:
     lane: tuple[Place, ...] = ()
     effect: str = ""
     line: int = 0
-    note: str = ""  # a loop: "" ends by its test, "for ever" by break or return alone
+    note: str = ""  # a loop: "" ends by its test, "for ever" by break alone, "no end" by neither
 
     @property
     def leads_on(self) -> bool:
@@ -55,13 +55,15 @@ class Box:
             return all(child.leads_on for child in self.children)
         if self.kind in (BoxKind.CHOICE, BoxKind.TRY):
             return any(child.leads_on for child in self.children)
+        if self.kind is BoxKind.LOOP:
+            return self.note != "no end"
         if self.kind is BoxKind.SCOPE:
             return self.children[0].leads_on
         return True
 
     def walk(self) -> Iterator[Box]:
         """This box and all inside."""
-        todo = [self]
+        todo: list[Box] = [self]
         while todo:
             box = todo.pop()
             yield box

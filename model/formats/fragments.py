@@ -1,7 +1,8 @@
 """Drawn pieces: nodes and edges around an axis, put together into larger pieces without copying.
 
-A fragment's axis is x = 0 and its top is y = 0; control comes in at the top of the axis and goes out at
-its bottom. Parts keep their own coordinates until `flatten` adds the offsets once, so layout is linear.
+A fragment's axis is x = 0 and its top is y = 0; control comes in at the top of the axis and goes
+out at its bottom. Parts keep their own coordinates until `flatten` adds the offsets once, so layout
+is linear.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class Fragment:
     right: float = 0
     height: float = 0
     leads_on: bool = True
+    lands: bool = True  # control meets a node at the top, not a line that goes on
     nodes: list[Node] = field(default_factory=list[Node])
     edges: list[Edge] = field(default_factory=list[Edge])
     parts: list[tuple[float, float, Fragment]] = field(

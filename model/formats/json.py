@@ -29,7 +29,7 @@ def to_json(net: Net, *, indent: int = 2) -> str:
 
 
 def from_json(text: str | bytes) -> Net:
-    """Read a net back; raises `NotANet`, also when the net was changed by hand after it was written."""
+    """Read a net back; raises `NotANet`, also when the text was changed by hand."""
     try:
         claimed = msgspec.json.decode(text, type=_Claim).digest
         net = msgspec.json.decode(text, type=Net)

@@ -1,9 +1,9 @@
 """Layout by program structure: every box becomes a fragment, bottom up, in linear time.
 
-Sequence: a column. Choice: branches between a diamond and a merge; fork: between two bars. Loop: a frame
-with a return edge on its left and its exit on its right. Scope: a dashed frame with its token. Handlers
-stand beside what they guard. Lanes (exceptions, drains, undo) stand at the right of their box. How
-things look is `svg.py`.
+Sequence: a column. Choice: branches between a diamond and a merge; fork: between two bars. Loop:
+a frame, the return edge on its left, its exit on its right. Scope: a dashed frame with its token.
+Handlers stand beside what they guard. Lanes (exceptions, drains, undo) stand at the
+right of their box. How things look is `svg.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ R = 9.0  # radius of a place
 GAP = 20.0  # length of an arrow between two things
 SIDE = 30.0  # room between branches
 PAD = 16.0  # room inside a frame
+HEAD = 34.0  # room above what is inside a frame
+LOOP_TEST = 15.0  # where the test of a loop stands below the frame's edge
 CARD = 30.0  # height of a step's head
 INNER = 38.0  # height of the row with during and in doubt
 CHAR = 7.25  # width of a character of the code font
@@ -87,7 +89,7 @@ class _Layout:
 
     def _beside(self, piece: Fragment, lane: Sequence[Place]) -> Fragment:
         """The piece with a dashed lane of places at its right."""
-        out = Fragment()
+        out = Fragment(leads_on=piece.leads_on, lands=piece.lands)
         out.add(piece, 0, 0)
         x, y, pitch = piece.right + SIDE, 4.0, 2 * R + 10
         out.height = max(out.height, len(lane) * pitch + 4)
@@ -104,10 +106,11 @@ class _Layout:
         for i, piece in enumerate(pieces):
             if i:
                 if pieces[i - 1].leads_on:
-                    out.line((0, y), (0, y + GAP))
+                    out.line((0, y), (0, y + GAP), arrow=piece.lands)
                 y += GAP
             out.add(piece, 0, y)
             y += piece.height
+        out.lands = bool(pieces) and pieces[0].lands
         return out
 
     def sequence(self, box: Box) -> Fragment:
@@ -147,7 +150,7 @@ class _Layout:
             y = 2 * R + GAP * 0.8
         number = len(str(box.line)) * SMALL + 14 if box.line else 0
         inner = PlaceKind.DURING in by
-        width = max(len(box.label) * CHAR + 44 + number, 206 if inner else 120)
+        width = max(len(box.label) * CHAR + 44 + number, 222 if inner else 120)
         card = Node("card", -width / 2, y, width, CARD + INNER * inner, box.label)
         title = f"{box.label}: {box.effect}" + (f", line {box.line}" if box.line else "")
         out.put(_replaced(card, title, box))
@@ -173,7 +176,8 @@ class _Layout:
             out.put(label(box.places[0].name, R + 8, R))
         cards: list[Fragment] = []
         for text in box.labels:
-            card, width = Fragment(), len(text) * CHAR + 44
+            number = len(str(box.line)) * SMALL + 14 if box.line else 0
+            card, width = Fragment(), len(text) * CHAR + 44 + number
             title = f"{text}, line {box.line}"
             card.put(Node("event", -width / 2, 0, width, CARD, text, title=title, line=box.line))
             cards.append(card)
@@ -191,7 +195,7 @@ class _Layout:
         for x, piece in zip(axes, pieces, strict=True):
             corner = top + GAP * 0.7
             way = ((0.0, top), (x, start)) if x == 0 else ((0.0, top), (0.0, corner), (x, corner))
-            arrow = piece.height > 0
+            arrow = piece.lands
             out.line(*way, *(((x, start),) if x else ()), arrow=arrow)
             if piece.leads_on and not single:
                 low = start + piece.height
@@ -207,12 +211,12 @@ class _Layout:
         out.put(label(box.label, half + 6, half, "code"))
         pieces: list[Fragment] = []
         for child, text in zip(box.children, box.labels, strict=True):
-            piece = Fragment(leads_on=child.leads_on)
+            piece = Fragment(leads_on=child.leads_on, lands=False)
             inside = self.fragment(child)
             piece.put(label(text, 6, 5))
             piece.add(inside, 0, GAP)
             piece.height = max(piece.height, GAP)
-            piece.line((0, 0), (0, GAP), arrow=bool(inside.height))
+            piece.line((0, 0), (0, GAP), arrow=inside.lands)
             pieces.append(piece)
         self._branches(out, 2 * half, pieces)
         return out
@@ -229,67 +233,83 @@ class _Layout:
                 end.put(circle(ended[i], 0, 0))
                 piece = self._column([piece, end])
             pieces.append(piece)
-        out, top = Fragment(), 18.0
+        out, top = Fragment(lands=False), 18.0
         axes = _axes(pieces)
-        half = max(axes[-1] + 40, 60.0)
+        west, east = min(axes[0] - 40, -60.0), max(axes[-1] + 40, 60.0)
         out.put(label(box.label, 8, 6))
         out.line((0, 0), (0, top))
         for x, piece in zip(axes, pieces, strict=True):
             out.add(piece, x, top + 5 + GAP)
-            out.line((x, top + 5), (x, top + 5 + GAP))
+            out.line((x, top + 5), (x, top + 5 + GAP), arrow=piece.lands)
         bottom = max(top + 5 + GAP + piece.height for piece in pieces) + GAP
         for x, piece in zip(axes, pieces, strict=True):
             out.line((x, top + 5 + GAP + piece.height), (x, bottom))
         for y in (top, bottom):
-            out.put(Node("bar", -half, y, 2 * half, 5, title=box.label))
+            out.put(Node("bar", west, y, east - west, 5, title=box.label))
         if scope:
-            out.put(circle(scope[0], half + 8 + R, top + 2.5 - R))
+            out.put(circle(scope[0], east + 8 + R, top + 2.5 - R))
         return out
 
-    def _framed(self, inside: Fragment, box: Box, look: str, *, sides: float = 0) -> Fragment:
+    def _framed(
+        self, inside: Fragment, box: Box, look: str, *, sides: float = 0, foot: float = PAD
+    ) -> Fragment:
         """A frame with a label at its top left and the scope's token at its top right."""
-        out, head = Fragment(leads_on=box.leads_on), 30.0
+        out = Fragment(leads_on=box.leads_on, lands=False)
         text = len(box.label) * CHAR + 16
         token = next((p for p in box.places if p.kind is PlaceKind.SCOPE), None)
         left, right = inside.left + PAD + sides, inside.right + PAD + sides
-        more = max(0.0, text + (2 * R + 16 if token else 0) - left - right)
-        left, right = left + more / 2, right + more / 2
-        height = head + inside.height + PAD
+        # The name stands on the frame's upper edge, left of the axis that passes through it.
+        left = max(left, text + 16)
+        right = max(right, 2 * R + 28 if token else 0)
+        height = HEAD + inside.height + foot
         out.put(Node("frame", -left, 0, left + right, height, look=look, title=box.label))
-        # The name interrupts the frame's upper edge, so that the axis may pass below it.
-        out.put(Node("text", -left + 12, -7, text - 8, 14, box.label, look="tag"))
+        out.put(Node("text", -left + 14, -7, text - 14, 14, box.label, look="tag"))
         if token:
             out.put(circle(token, right - 14 - R, -R))
-        out.add(inside, 0, head)
-        out.line((0, 0), (0, head), arrow=bool(inside.height))
+        out.add(inside, 0, HEAD)
         return out
 
     def scope(self, box: Box) -> Fragment:
         inside = self.fragment(box.children[0])
         out = self._framed(inside, box, "scope")
+        out.line((0, 0), (0, HEAD), arrow=inside.lands)
         if inside.leads_on:
-            out.line((0, 30 + inside.height), (0, out.height), arrow=False)
+            out.line((0, HEAD + inside.height), (0, out.height), arrow=False)
         return out
 
     def loop(self, box: Box) -> Fragment:
-        """Back on the left, out on the right (or, without a test, only by break)."""
-        inside = self.fragment(box.children[0])
-        out = self._framed(inside, box, "loop", sides=16)
-        low, back, ahead = 30 + inside.height, inside.left + 14, inside.right + 14
+        """Back on the left, out on the right (without a test: out by break alone)."""
+        inside, tested, half = self.fragment(box.children[0]), not box.note, 7.0
+        out = self._framed(inside, box, "loop", sides=18, foot=30)
+        low, back, ahead = HEAD + inside.height, inside.left + 16, inside.right + 16
+        near = half * tested
+        out.line((0, 0), (0, LOOP_TEST - near), arrow=False)
+        out.line((0, LOOP_TEST + near), (0, HEAD), arrow=inside.lands)
         if inside.leads_on:
-            turn = low + PAD * 0.5
-            out.line((0, low), (0, turn), (-back, turn), (-back, 14), (0, 14), arrow=True)
-        if box.note != "for ever":
-            out.line((0, 14), (ahead, 14), (ahead, out.height), (0, out.height), arrow=False)
+            turn = (0.0, low + 8)
+            out.line((0, low), turn, (-back, turn[1]), (-back, LOOP_TEST), (-near, LOOP_TEST))
+        if tested:
+            title = f"{box.label}, line {box.line}"
+            out.put(Node("diamond", -half, LOOP_TEST - half, 2 * half, 2 * half, title=title))
+            foot = low + 20
+            out.line(
+                (half, LOOP_TEST),
+                (ahead, LOOP_TEST),
+                (ahead, foot),
+                (0, foot),
+                (0, out.height),
+                arrow=False,
+            )
         return out
 
     def guarded(self, box: Box) -> Fragment:
         """The guarded body in a frame, each handler beside it behind a dashed arrow."""
         body = self.fragment(box.children[0])
         frame = self._framed(body, box, "try")
+        frame.line((0, 0), (0, HEAD), arrow=body.lands)
         if body.leads_on:
-            frame.line((0, 30 + body.height), (0, frame.height), arrow=False)
-        out, x = Fragment(), 0.0
+            frame.line((0, HEAD + body.height), (0, frame.height), arrow=False)
+        out, x = Fragment(lands=False), 0.0
         out.add(frame, 0, 0)
         bottom, ways = frame.height, list[tuple[float, float]]()
         edge = frame.right
@@ -298,7 +318,7 @@ class _Layout:
             column = Fragment(leads_on=child.leads_on)
             column.put(label(text, -len(text) * SMALL / 2, 7, "code"))
             column.add(piece, 0, 16 + GAP)
-            column.line((0, 16), (0, 16 + GAP), arrow=bool(piece.height))
+            column.line((0, 16), (0, 16 + GAP), arrow=piece.lands)
             x = edge + SIDE + column.left
             out.add(column, x, 22)
             out.line((edge, 29), (x - len(text) * SMALL / 2 - 4, 29), dashed=True)
@@ -307,7 +327,7 @@ class _Layout:
             if child.leads_on:
                 ways.append((x, 22 + column.height))
         if bottom > frame.height and body.leads_on:
-            out.line((0, frame.height), (0, bottom + GAP), arrow=False)
+            out.line((0, frame.height), (0, bottom), arrow=False)
         for x, y in ways:
             out.line((x, y), (x, bottom + GAP * 0.6), (0, bottom + GAP * 0.6), arrow=False)
         out.height = bottom + GAP * bool(ways)
@@ -331,9 +351,10 @@ def _replaced(card: Node, title: str, box: Box) -> Node:
 
 
 def _axes(pieces: Sequence[Fragment]) -> list[float]:
-    """Where the axes of pieces side by side stand, with the middle of the outer two at 0."""
+    """Where the axes of pieces side by side stand: the middle one at 0, or the middle of two."""
     xs = [0.0]
     for one, other in pairwise(pieces):
         xs.append(xs[-1] + one.right + SIDE + other.left)
-    middle = (xs[0] + xs[-1]) / 2
+    half = len(xs) // 2
+    middle = xs[half] if len(xs) % 2 else (xs[half - 1] + xs[half]) / 2
     return [x - middle for x in xs]

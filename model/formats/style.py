@@ -1,7 +1,7 @@
-"""How drawings look: the letters of the effect classes and one style sheet for light and dark pages.
+"""How drawings look: letters of the effect classes, one style sheet for light and dark pages.
 
-Every rule begins with `.perdure`, so a drawing set into a page neither takes nor gives colours. No CSS
-variables: renderers outside browsers do not know them.
+Every rule begins with `.perdure`, so a drawing set into a page neither takes nor gives colours. No
+CSS variables: renderers outside browsers do not know them.
 """
 
 from __future__ import annotations

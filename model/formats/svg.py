@@ -46,11 +46,11 @@ def _document(
     yield f"<title>{title}</title>"
     yield f"<style>{STYLE}</style>"
     yield f'<rect class="page" width="{width:.0f}" height="{height:.0f}" rx="10"/>'
-    frames = [n for n in drawing.nodes if n.of == "frame"]
-    yield from (_LOOKS[n.of](n, False) for n in frames)
+    below = ("frame", "card", "event")  # arrows pass over these, all else lies over the arrows
+    yield from (_LOOKS[n.of](n, False) for n in drawing.nodes if n.of in below)
     yield from map(_edge, drawing.edges)
     for node in drawing.nodes:
-        if node.of != "frame":
+        if node.of not in below:
             yield _LOOKS[node.of](node, node.ref in marked)
     for i, row in enumerate(rows):
         yield _legend(row, drawing.height + LEGEND * i)

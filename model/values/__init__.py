@@ -5,10 +5,10 @@ and what they are used for.
 """
 
 from .catalogue import codec, exception_codec, exceptions
-from .codec import Codec, Value
 from .failures import StepFailed
 from .payloads import PAYLOAD_BYTES_MIN, is_payload, payload_digest
 from .refusals import TypeRefused, ValueRefused
+from .sealing import Codec, Value
 from .sharing import aliases
 from .tagged import Resolve, find_class, stored_name
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from functools import cache, lru_cache
 
-from .codec import Codec
-from .exceptions import Raised
+from .raised import Raised
 from .reading import Reader
+from .sealing import Codec
 from .shapes import Ann
 from .tagged import Resolve, Tagger
 

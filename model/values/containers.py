@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from .scalars import Choice, Text
-from .shapes import Ann, Inside, Shape, bad_text, encode, locate
+from .shapes import TUPLE, Ann, Inside, Shape, bad_text, encode, locate
 
 
 class Items(Shape):
@@ -28,6 +28,7 @@ class Items(Shape):
         more = ", ..." if cls is tuple else ""
         super().__init__(f"{cls.__name__}[{item.text}{more}]", ["array"])
         self.cls = cls
+        self.make: Any = cls
         self.item = item
         self.frozen = cls in (tuple, frozenset)
         self.unordered = cls in (set, frozenset)
@@ -53,7 +54,7 @@ class Items(Shape):
     def wire(self) -> Ann:
         if self.unordered and not self.native:
             return list[self.item.wire]
-        return tuple[self.item.wire, ...] if self.cls is tuple else self.cls[self.item.wire]  # type: ignore[index]  # list, set or frozenset
+        return TUPLE[self.item.wire, ...] if self.cls is tuple else self.make[self.item.wire]
 
     @property
     def wire_class(self) -> type[Any]:
@@ -63,12 +64,12 @@ class Items(Shape):
         if self.native:
             return value
         items = [self.item.forth(item) for item in value]
-        return sorted(items, key=encode) if self.unordered else self.cls(items)
+        return sorted(items, key=encode) if self.unordered else self.make(items)
 
     def back(self, wired: Any) -> Any:
         if self.native:
             return wired
-        items = self.cls(map(self.item.back, wired))
+        items = self.make(map(self.item.back, wired))
         if len(items) != len(wired):
             raise msgspec.ValidationError("Expected distinct items")
         return items
@@ -114,7 +115,7 @@ class Row(Shape):
 
     @cached_property
     def wire(self) -> Ann:
-        return tuple[tuple(column.wire for column in self.columns)]  # type: ignore[misc]  # made at run time
+        return TUPLE[tuple(column.wire for column in self.columns)]
 
     @property
     def wire_class(self) -> type[Any]:
@@ -134,7 +135,7 @@ class Table(Shape):
         super().__init__(f"dict[{key.text}, {value.text}]", ["object"])
         self.key = key
         self.value = value
-        self.foreign = not (key.kinds == {"string"} and not isinstance(key, Choice))
+        self.foreign = not (key.kinds == frozenset(["string"]) and not isinstance(key, Choice))
 
     def parts(self) -> Iterable[Shape]:
         return (self.key, self.value)

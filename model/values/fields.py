@@ -14,7 +14,7 @@ import msgspec
 
 from .records import ATTRS, DATACLASS, NAMED_TUPLE, STRUCT, Kind
 from .refusals import TypeRefused
-from .shapes import Ann, type_name
+from .shapes import Ann, attributes, type_name
 
 Variables = dict[Any, Ann]
 
@@ -36,9 +36,8 @@ def kind_of(cls: Any) -> Kind | None:
         return DATACLASS
     if hasattr(cls, "__attrs_attrs__"):
         return ATTRS
-    if issubclass(cls, tuple) and hasattr(cls, "_fields") and hasattr(cls, "__annotations__"):
-        return NAMED_TUPLE
-    return None
+    named = tuple in cls.__mro__ and hasattr(cls, "_fields") and hasattr(cls, "__annotations__")
+    return NAMED_TUPLE if named else None
 
 
 def is_frozen(cls: Any, kind: Kind) -> bool:
@@ -71,7 +70,7 @@ def hints_of(annotation: Ann, cls: Any) -> tuple[dict[str, Ann], bool]:
     hints: dict[str, Ann] = {}
     alone = True
     for base in reversed(cls.__mro__):
-        own = vars(base).get("__annotations__", {})
+        own: dict[str, Any] = attributes(base).get("__annotations__", {})
         if not own:
             continue
         try:

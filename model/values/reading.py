@@ -10,6 +10,7 @@ import dataclasses
 import enum
 import sys
 import types
+from functools import cached_property
 from typing import (
     Annotated,
     Any,
@@ -28,8 +29,8 @@ from typing import (
 import msgspec
 
 from .containers import Items, Plain, Row, Table
-from .exceptions import Raised
 from .fields import columns_of, hints_of, is_frozen, kind_of
+from .raised import Raised
 from .records import ATTRS, Field, Modelled, Record, Typed
 from .refusals import TypeRefused
 from .scalars import Choice, OneOf, scalar
@@ -66,9 +67,9 @@ class Limited(Shape):
     def inside(self, value: Any) -> Any:
         return self.inner.inside(value)
 
-    @property
-    def wire(self) -> Ann:  # type: ignore[override]  # cheap: read once per codec
-        return Annotated[(self.inner.wire, *self.limits)]  # type: ignore[return-value]  # a type
+    @cached_property
+    def wire(self) -> Ann:
+        return Annotated[(self.inner.wire, *self.limits)]
 
     @property
     def wire_class(self) -> type[Any]:
@@ -189,7 +190,7 @@ class Reader:
         key = self.read(args[0])
         plain = key.text in ("str", "int") or isinstance(key, Choice)
         if isinstance(key, OneOf):
-            plain = key.kinds == {"string"}
+            plain = key.kinds == frozenset(["string"])
         if not plain or (isinstance(key, Choice) and key.flag):
             raise refused(
                 annotation,
@@ -261,9 +262,12 @@ class Reader:
         text = self._text(annotation, cls)
         shape = Record(annotation, cls, kind, text, frozen=is_frozen(cls, kind))
         self.known[annotation] = shape
+        columns = columns_of(cls, kind, hints)
         # Nested instantiations of one class have one name in msgspec's schemas; mirrors do not.
-        shape.foreign = not alone or bool(get_args(annotation))
-        for column in columns_of(cls, kind, hints):
+        # And msgspec does not write private fields of attrs classes.
+        private = kind is ATTRS and any(column.name.startswith("_") for column in columns)
+        shape.foreign = not alone or private or bool(get_args(annotation))
+        for column in columns:
             try:
                 inner = self.read(column.annotation)
             except TypeRefused as e:

@@ -19,7 +19,7 @@ from typing import Any, NotRequired, TypedDict, cast
 
 import msgspec
 
-from .shapes import Ann, Inside, Shape, encode, type_name
+from .shapes import TUPLE, Ann, Inside, Shape, attributes, encode, type_name
 
 ABSENT: Any = msgspec.UNSET
 
@@ -105,6 +105,7 @@ class Record(Classed):
         super().__init__(text, ["array" if kind.array else "object"])
         self.annotation = annotation
         self.cls = cls
+        self.only = {cls}
         self.kind = kind
         self.frozen = frozen
         self.fields: list[Field] = []
@@ -121,14 +122,38 @@ class Record(Classed):
     def check(self, values: list[Any]) -> bool:
         if not values:
             return True
-        if not {self.cls}.issuperset(map(type, values)):
+        if not self.only.issuperset(map(type, values)):
             return False
         if self.roomy and max(map(len, map(vars, values))) > len(self.fields):
             return all(self.why(value) is None for value in values)
         try:
-            return all(f.shape.check(list(map(attrgetter(f.name), values))) for f in self.fields)
+            for column, check in self._columns:
+                if not check(list(map(column, values))):
+                    return False
         except AttributeError:
             return False
+        return True
+
+    def fits(self, value: Any) -> bool:
+        if type(value) is not self.cls:
+            return False
+        if self.roomy and len(value.__dict__) > len(self.fields) and self.why(value):
+            return False
+        try:
+            for cell, fits in self._cells:
+                if not fits(cell(value)):
+                    return False
+        except AttributeError:
+            return False
+        return True
+
+    @cached_property
+    def _cells(self) -> list[tuple[Callable[[Any], Any], Callable[[Any], bool]]]:
+        return [(attrgetter(f.name), f.shape.fits) for f in self.fields]
+
+    @cached_property
+    def _columns(self) -> list[tuple[Callable[[Any], Any], Callable[[list[Any]], bool]]]:
+        return [(attrgetter(f.name), f.shape.check) for f in self.fields]
 
     def why(self, value: Any) -> str | None:
         wrong = super().why(value)
@@ -139,7 +164,7 @@ class Record(Classed):
                 return f"its field {field.name!r} is not set"
         if self.roomy:
             names = {field.name for field in self.fields}
-            for name in vars(value):
+            for name in attributes(value):
                 cached = isinstance(getattr(self.cls, name, None), cached_property)
                 if name not in names and not cached:
                     return f"the attribute {name!r} is no field and would be lost"
@@ -155,7 +180,7 @@ class Record(Classed):
         if self.native:
             return self.annotation
         if self.kind.array:
-            return tuple[tuple(field.shape.wire for field in self.fields)]  # type: ignore[misc]  # made at run time
+            return TUPLE[tuple(field.shape.wire for field in self.fields)]
         return self.struct(tagged=False)
 
     @property

@@ -41,6 +41,9 @@ class Scalar(Shape):
             return False
         return self.judge is None or not any(map(self.judge, values))
 
+    def fits(self, value: Any) -> bool:
+        return type(value) is self.cls and (self.judge is None or self.judge(value) is None)
+
     def why(self, value: Any) -> str | None:
         wrong = super().why(value)
         return wrong if wrong or self.judge is None else self.judge(value)
@@ -72,6 +75,9 @@ class Float(Scalar):
 
     def check(self, values: list[Any]) -> bool:
         return self.only.issuperset(map(type, values)) and all(map(isfinite, values))
+
+    def fits(self, value: Any) -> bool:
+        return type(value) is float and isfinite(value)
 
     def why(self, value: Any) -> str | None:
         if type(value) is int:
@@ -129,10 +135,10 @@ class Choice(Shape):
     frozen = True
 
     def __init__(self, cls: type[enum.Enum]) -> None:
-        values = [member.value for member in cls]
+        values: list[Any] = [member.value for member in cls]
         self.cls = cls
         self.flag = issubclass(cls, enum.Flag)
-        classes = {type(value) for value in values}
+        classes: set[type[Any]] = set(map(type, values))
         self.foreign = self.flag or classes not in ({str}, {int})
         number = self.flag or classes == {int}
         super().__init__(type_name(cls), ["int" if number else "string"])
@@ -177,8 +183,8 @@ class OneOf(Shape):
     frozen = True
 
     def __init__(self, allowed: Iterable[Any]) -> None:
-        self.allowed = {(type(value), value) for value in allowed}
-        self.classes = {cls for cls, _ in self.allowed}
+        self.allowed: set[tuple[type[Any], Any]] = {(type(value), value) for value in allowed}
+        self.classes: set[type[Any]] = {cls for cls, _ in self.allowed}
         kinds = [{str: "string", int: "int", bool: "bool"}.get(cls, "null") for cls in self.classes]
         super().__init__(f"Literal[{', '.join(sorted(repr(v) for _, v in self.allowed))}]", kinds)
         # msgspec takes no truth values here; they are read as bool and looked up by `back`.

@@ -10,9 +10,9 @@ nor the reading of annotations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Union
 
 import msgspec
 
@@ -21,6 +21,10 @@ Ann: TypeAlias = Any
 
 Inside: TypeAlias = "Iterator[tuple[str, Shape, Any]]"
 
+TUPLE: Any = tuple
+UNION: Any = Union
+"""To be subscripted with types that are known at run time only."""
+
 encode: Callable[[Any], bytes] = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -28,6 +32,16 @@ def type_name(cls: Any) -> str:
     """The qualified name of a class; builtins by their plain name."""
     module, name = str(cls.__module__), str(cls.__qualname__)
     return name if module == "builtins" else f"{module}.{name}"
+
+
+def class_of(value: object) -> type[Any]:
+    """`type(value)`, with a type of its own."""
+    return type(value)
+
+
+def attributes(value: object) -> Mapping[str, Any]:
+    """`vars(value)`, with a type of its own; empty where there are none."""
+    return vars(value) if hasattr(value, "__dict__") else {}
 
 
 class Shape:
@@ -56,9 +70,13 @@ class Shape:
         """Whether all values are exactly of this shape, down to the leaves."""
         raise NotImplementedError
 
+    def fits(self, value: Any) -> bool:
+        """`check` for one value; overridden where that is quicker."""
+        return self.check([value])
+
     def why(self, value: Any) -> str | None:
         """Why the value itself, its inside left aside, is not of this shape; None when it is."""
-        return None if self.owns(type(value)) else mistaken(self.text, value)
+        return None if self.owns(class_of(value)) else mistaken(self.text, value)
 
     def inside(self, value: Any) -> Inside:
         """The parts of a value that `why` accepts, each with its step of the path."""

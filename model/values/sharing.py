@@ -14,8 +14,12 @@ import enum
 import types
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
+
+import msgspec
+
+from .shapes import attributes, class_of
 
 _ATOMS = (
     str, bytes, int, float, complex, Decimal, dt.date, dt.time, dt.timedelta, dt.tzinfo, UUID,
@@ -47,9 +51,9 @@ def _is_atom(value: Any) -> bool:
 
 def _is_mutable(value: Any) -> bool:
     """Whether the object itself can be changed; a class we know nothing of counts as mutable."""
-    cls: Any = type(value)
     if isinstance(value, (tuple, frozenset)):
         return False
+    cls: Any = class_of(cast("object", value))
     if "__dataclass_params__" in dir(cls):
         return not cls.__dataclass_params__.frozen
     if "__struct_config__" in dir(cls):
@@ -73,19 +77,19 @@ def _mutables(value: Any) -> Iterable[Any]:
 
 def _inside(value: Any) -> Iterable[Any]:
     if isinstance(value, Mapping):
-        pairs: Mapping[Any, Any] = value
+        pairs = cast("Mapping[Any, Any]", value)
         return [*pairs.keys(), *pairs.values()]
     if isinstance(value, (list, tuple, set, frozenset)):
-        items: Iterable[Any] = value
-        return list(items)
-    cls: Any = type(value)
+        return list(cast("Iterable[Any]", value))
+    cls = class_of(value)
     names = [n for base in cls.__mro__ for n in _slots(base)]
     found = [getattr(value, name) for name in names if hasattr(value, name)]
     return [*found, *getattr(value, "__dict__", {}).values(), *getattr(value, "args", ())]
 
 
 def _slots(cls: Any) -> Iterable[str]:
-    slots = vars(cls).get("__slots__", ())
-    names = [slots] if isinstance(slots, str) else list(slots)
-    names += getattr(cls, "__struct_fields__", ())
+    slots: Any = attributes(cls).get("__slots__", ())
+    names: list[str] = [slots] if isinstance(slots, str) else list(slots)
+    if issubclass(cls, msgspec.Struct):
+        names += cls.__struct_fields__ if cls is not msgspec.Struct else ()
     return [name for name in names if name not in ("__dict__", "__weakref__")]

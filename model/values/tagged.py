@@ -19,9 +19,9 @@ from uuid import UUID
 
 import msgspec
 
-from .codec import Codec
 from .refusals import ValueRefused
-from .shapes import bad_text, encode
+from .sealing import Codec
+from .shapes import bad_text, class_of, encode
 
 Resolve: TypeAlias = Callable[[str], type[Any] | None]
 """From `module:qualname` to a class that the program knows by reference."""
@@ -73,7 +73,7 @@ class Tagger:
 
     def to_tree(self, value: Any) -> Any:
         """JSON for a value; raises `ValueRefused`, or `TypeRefused` for its class."""
-        cls = type(value)
+        cls = class_of(value)
         if value is None or cls in (bool, int):
             return value
         if cls is str or cls is float:
@@ -85,7 +85,7 @@ class Tagger:
             return [self.to_tree(item) for item in value]
         if cls is dict:
             pairs = [[self.to_tree(k), self.to_tree(v)] for k, v in value.items()]
-            return {"$": "dict", "v": sorted(pairs, key=encode)}
+            return {"$": "dict", "v": pairs}  # in their order: texts show it
         if cls in (tuple, set, frozenset):
             items = [self.to_tree(item) for item in value]
             return {"$": cls.__name__, "v": items if cls is tuple else sorted(items, key=encode)}

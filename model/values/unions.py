@@ -7,15 +7,14 @@ here: what the members mean.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import combinations
-from operator import or_
 from typing import Any
 
 from .records import Classed
 from .refusals import TypeRefused
 from .scalars import OneOf, Scalar
-from .shapes import Ann, Inside, Shape, mistaken
+from .shapes import UNION, Ann, Inside, Shape, class_of, mistaken
 
 _FIX = "Give each alternative a class of its own (a dataclass), all under different names."
 
@@ -72,15 +71,19 @@ class OneFrom(Shape):
     def check(self, values: list[Any]) -> bool:
         columns: dict[int, tuple[Shape, list[Any]]] = {}
         for value in values:
-            member = self.owner(type(value))
+            member = self.owner(class_of(value))
             if member is None:
                 return False
             columns.setdefault(id(member), (member, []))[1].append(value)
         return all(member.check(column) for member, column in columns.values())
 
+    def fits(self, value: Any) -> bool:
+        member = self.owner(class_of(value))
+        return member is not None and member.fits(value)
+
     def _loose(self, value: Any) -> Shape | None:
         """The owner; an int goes to `float` when no member takes ints."""
-        member = self.owner(type(value))
+        member = self.owner(class_of(value))
         if member is None and type(value) is int:
             return self.owner(float)
         return member
@@ -95,8 +98,11 @@ class OneFrom(Shape):
 
     @cached_property
     def wire(self) -> Ann:
-        wires = (m.struct(tagged=True) if m in self.tagged else m.wire for m in self.members)
-        return reduce(or_, (type(None) if wire is None else wire for wire in wires))
+        wires = [
+            m.struct(tagged=True) if isinstance(m, Classed) and self.tagged else m.wire
+            for m in self.members
+        ]
+        return UNION[tuple(wires)]
 
     @property
     def wire_class(self) -> type[Any]:
@@ -129,7 +135,12 @@ class OneFrom(Shape):
 
 def _merged(members: list[Shape]) -> list[Shape]:
     """Each member once; literals joined, and dropped where their whole class is a member."""
-    once = {member.text: member for member in members if not isinstance(member, OneOf)}
+    # By class, too: two classes can have one qualified name (defined in a function).
+    once = {
+        (member.text, frozenset(getattr(part, "cls", None) for part in member.reach)): member
+        for member in members
+        if not isinstance(member, OneOf)
+    }
     classes = {member.cls for member in once.values() if isinstance(member, Scalar)}
     literals = [value for m in members if isinstance(m, OneOf) for value in m.allowed]
     left = [value for cls, value in literals if cls not in classes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from perdure.model.language.effects import Retry
 from perdure.model.language.scopes import saga
 from perdure.model.language.waits import Elapsed, Signal, after, first, together
 from perdure.model.language.workflows import Workflow, workflow
-from perdure.model.marking import RESULT, Moment, Token, candidates, wire
+from perdure.model.marking import RESULT, Moment, Token, Wiring, candidates, wire
 from perdure.model.net import FINAL, Net, PlaceKind
 from perdure.model.net import TransitionKind as T
 from perdure.model.program import Program
@@ -80,7 +81,7 @@ def run(program: Program, *inputs: Any, mail: dict[str, list[Any]] | None = None
     net = program.net
     wiring, queue = wire(net), {k: deque(v) for k, v in (mail or {}).items()}
     given = {v: program.codecs[v].seal(x) for v, x in zip(program.inputs, inputs, strict=True)}
-    marking: Any = {net.place[net.initial]: Token(given, 0, 0)}
+    marking: Mapping[int, Token] = {net.place[net.initial]: Token(given, 0, 0)}
     for seq in range(1, 2000):
         for place in marking:
             found = net.places[place]
@@ -95,7 +96,9 @@ def run(program: Program, *inputs: Any, mail: dict[str, list[Any]] | None = None
     raise AssertionError("it does not end")
 
 
-def _next(program: Program, wiring: Any, marking: Any, queue: Any) -> tuple[int, dict[str, Any]]:
+def _next(
+    program: Program, wiring: Wiring, marking: Mapping[int, Token], queue: dict[str, deque[Any]]
+) -> tuple[int, dict[str, Any]]:
     net = program.net
     able = [(i, net.transitions[i]) for i in candidates(wiring, marking)]
     for kind in (T.INTENT, T.UNDO, T.UNDONE, T.LANDED, T.STEP):
@@ -111,6 +114,7 @@ def _next(program: Program, wiring: Any, marking: Any, queue: Any) -> tuple[int,
                     entry = stack[-1]
                     undo = program.steps[t.site].undo_step
                     values = [a.get() for a in entry.arguments]
+                    assert undo is not None
                     asyncio.run(undo.fn(*undo.values(entry.result.get(), tuple(values))))
                     return i, {}
                 continue
@@ -140,7 +144,9 @@ def _called(program: Program, able: Any, t: Any, frame: Any) -> tuple[int, dict[
     try:
         result = program.results[t.site].seal(asyncio.run(step.fn(*args, **kwargs)))
     except Exception as error:
-        i, to = next((i, x) for i, x in able if x.site == t.site and x.kind in (T.RAISES, T.REFUSED))
+        i, to = next(
+            (i, x) for i, x in able if x.site == t.site and x.kind in (T.RAISES, T.REFUSED)
+        )
         return i, {to.binds: program.codecs["$error"].seal(error)}
     i, to = next((i, x) for i, x in able if x.site == t.site and x.kind in good)
     return i, {to.binds or RESULT: result}
@@ -152,7 +158,8 @@ def _called(program: Program, able: Any, t: Any, frame: Any) -> tuple[int, dict[
 def judge(net: Net) -> list[str]:
     """What is wrong with a net: unsafe, stuck, improper or dead."""
     start = frozenset([net.initial])
-    seen, todo, back, used = {start}, deque([start]), {}, set()
+    seen, todo, used = {start}, deque([start]), set[int]()
+    back: dict[frozenset[str], list[frozenset[str]]] = {}
     while todo:
         at = todo.popleft()
         for i, t in enumerate(net.transitions):
@@ -215,6 +222,23 @@ async def tangled(x: int) -> int:
     got = (await add(xs[0])) + len(xs) * (await add(xs[1])) if x > 0 else await add(x)
     both = x > 1 and (await add(got)) > 5
     return max(await add(got, b=await add(1)), got, int(both))
+
+
+def mark(n: int) -> int:
+    """Leaves a trace of when it was evaluated."""
+    TRACE.append(f"mark {n}")
+    return n
+
+
+@workflow
+async def ordered(x: int) -> int:
+    y = mark(1) + await add(mark(2), b=mark(3)) * mark(4) + await add(mark(5)) - mark(6)
+    xs = [mark(7), await add(mark(8)), mark(9), *[mark(10)]]
+    if (mark(x) > 0 and (await add(mark(11))) > mark(12)) or (await add(mark(13))) < 0:
+        y += mark(14) + await add(xs[0], mark(15))
+    d = {mark(16): await add(mark(17)), mark(18): mark(19)}
+    z = (w := mark(20)) + await add(w) if await add(x) > 1 else -(await add(mark(21)))
+    return max(y, z, len(d), await add(mark(22)), mark(23))
 
 
 @workflow
@@ -325,6 +349,7 @@ CASES: list[tuple[Workflow[..., Any], list[tuple[Any, ...]]]] = [
     (straight, [(3,), (0,)]),
     (nothing, [()]),
     (tangled, [(0,), (1,), (7,)]),
+    (ordered, [(0,), (1,), (-1,)]),
     (loops, [(0,), (2,), (4,), (9,)]),
     (guarded, [(0,), (1,)]),
     (checks, [(0,), (1,), (3,), (9,)]),

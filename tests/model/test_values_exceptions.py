@@ -2,7 +2,7 @@
 
 import dataclasses
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -98,9 +98,9 @@ def test_an_exception_comes_back_with_class_arguments_and_text(
 
 def test_notes_attempts_and_cause_are_kept() -> None:
     """What the engine and the user attached stays; the cause becomes a note."""
-    raised: Any = Declined(CARD, 51)
+    raised = Declined(CARD, 51)
     raised.add_note("second try")
-    raised.attempts = 3
+    cast("Any", raised).attempts = 3
     raised.__cause__ = KeyError("x")
     back = again(raised)
     assert type(back) is Declined

@@ -136,7 +136,7 @@ class Draft:
                 effect,
                 undo=undo,
                 probe=probe,
-                saga=saga,
+                saga=saga if undo else "",
                 span=line(next(self.lines)),
             )
         )

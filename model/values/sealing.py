@@ -60,7 +60,7 @@ class Codec:
 
     def _proven(self, value: Any) -> tuple[bytes, Any]:
         try:
-            if not self._shape.check([value]):
+            if not self._shape.fits(value):
                 value = self._widened(value)
             raw = self._write(value)
             back = self.decode(raw)

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from .failures import StepFailed
 from .records import Classed
 from .refusals import TypeRefused, ValueRefused
-from .shapes import Ann, mistaken, type_name
+from .shapes import Ann, class_of, mistaken, type_name
 from .tagged import Tagger, stored_name
 
 _OURS = ("__notes__", "attempts", "effect")
@@ -59,10 +59,10 @@ class Raised(Classed):
         return issubclass(cls, (*self.classes, StepFailed))
 
     def check(self, values: list[Any]) -> bool:
-        return all(self.owns(type(value)) for value in values)
+        return all(self.owns(class_of(value)) for value in values)
 
     def why(self, value: Any) -> str | None:
-        return None if self.owns(type(value)) else mistaken(self.text, value)
+        return None if self.owns(class_of(value)) else mistaken(self.text, value)
 
     @cached_property
     def wire(self) -> Ann:
@@ -114,7 +114,7 @@ def rebuild(stored: Stored, tagger: Tagger) -> BaseException:
         made.__notes__ = list(stored.notes)
     if stored.attempts is not None:
         try:
-            made.attempts = stored.attempts  # type: ignore[attr-defined]  # ours, on any exception
+            cast("Any", made).attempts = stored.attempts
         except AttributeError:
             return StepFailed(stored.type, stored.text, stored.attempts)
     return made
@@ -125,11 +125,10 @@ def _called(stored: Stored, tagger: Tagger) -> BaseException | None:
     if cls is None or not issubclass(cls, BaseException):
         return None
     try:
-        made: object = cls(*map(tagger.from_tree, stored.args or ()))
+        return cls(*map(tagger.from_tree, stored.args or ()))
     # The constructor is user code: whatever it raises, this exception cannot be rebuilt.
     except Exception:
         return None
-    return made if isinstance(made, BaseException) else None
 
 
 def _args(raised: BaseException, tagger: Tagger) -> list[Any] | None:

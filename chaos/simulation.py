@@ -1,0 +1,151 @@
+"""Simulated time: a clock of whole microseconds, an event loop that jumps instead of sleeping, a Clock.
+
+One `Time` outlives the processes that are simulated in it, and so do the happenings asked for at it:
+what a dead process sent may still arrive. No port is broken here; see `ports.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from ..engine.clock import Timer
+
+T = TypeVar("T")
+
+EPOCH = 1_800_000_000_000_000
+"""Database time when a simulation begins, in microseconds since 1970."""
+
+
+class NothingLeft(AssertionError):
+    """No task can go on and no moment is awaited: the simulated program hangs."""
+
+
+class Time:
+    """Virtual time in microseconds, and what the world outside does at its moments."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self._happenings: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = 0
+
+    def database(self) -> int:
+        """Microseconds since 1970, as the store tells them."""
+        return EPOCH + self.now
+
+    def happen(self, seconds: float, what: Callable[[], None]) -> None:
+        """Let something happen outside, whoever is alive then."""
+        self._count += 1
+        moment = self.now + math.ceil(seconds * 1e6)
+        heapq.heappush(self._happenings, (moment, self._count, what))
+
+    def pass_until(self, moment: int | None) -> None:
+        """Go to the next happening or to `moment`, whichever is first."""
+        if self._happenings and (moment is None or self._happenings[0][0] <= moment):
+            at, _, what = heapq.heappop(self._happenings)
+            self.now = max(self.now, at)
+            what()
+        elif moment is None:
+            raise NothingLeft(f"at {self.now} us")
+        else:
+            self.now = max(self.now, moment)
+
+
+class _Jump:
+    """The selector of a loop without files: it lets virtual time pass."""
+
+    def __init__(self, time: Time) -> None:
+        self._time = time
+
+    def select(self, timeout: float | None) -> list[Any]:
+        if timeout is None:
+            self._time.pass_until(None)
+        elif timeout > 0:
+            self._time.pass_until(self._time.now + math.ceil(timeout * 1e6))
+        return []
+
+    def close(self) -> None:
+        return None
+
+
+class SimLoop(asyncio.BaseEventLoop):
+    """An event loop in virtual time: no file, no socket, no thread, always the same order."""
+
+    def __init__(self, time: Time) -> None:
+        super().__init__()
+        self._simulated = time
+        self._selector = _Jump(time)
+        self.set_exception_handler(self._noticed)
+        self.defects: list[BaseException] = []
+        self.abandoned = False
+
+    def time(self) -> float:
+        """Virtual seconds."""
+        return self._simulated.now / 1e6
+
+    def _noticed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not self.abandoned and isinstance(error, BaseException):
+            self.defects.append(error)
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        return None
+
+    def _write_to_self(self) -> None:
+        return None
+
+    def abandon(self) -> None:
+        """Drop everything that was going on, as the death of the process does."""
+        self.abandoned = True
+        for task in asyncio.all_tasks(self):
+            _close(task.get_coro())
+        self.close()
+
+
+def _close(coroutine: Any) -> None:
+    """End a coroutine where it stands; what its `finally` blocks try is of no effect any more."""
+    try:
+        coroutine.close()
+    except (RuntimeError, SystemExit):
+        return
+
+
+def run(loop: SimLoop, main: Coroutine[Any, Any, T]) -> T:
+    """Run to the end; a task that died of a defect on the way fails the run."""
+    result = loop.run_until_complete(main)
+    if loop.defects:
+        raise loop.defects[0]
+    return result
+
+
+class SimClock:
+    """The Clock port in virtual time: beats are callbacks of the loop, there is no thread."""
+
+    def __init__(self, time: Time, loop: SimLoop) -> None:
+        self._time, self._loop = time, loop
+
+    def monotonic(self) -> float:
+        """Virtual seconds."""
+        return self._time.now / 1e6
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait in virtual time."""
+        await asyncio.sleep(seconds)
+
+    def later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call back after virtual seconds."""
+        return self._loop.call_later(max(0.0, seconds), callback)
+
+    def every(self, seconds: float, callback: Callable[[], bool]) -> Callable[[], None]:
+        """Call back again and again until told to stop or answered False."""
+        timers: list[Timer] = []
+
+        def beat() -> None:
+            if callback():
+                timers[0] = self._loop.call_later(seconds, beat)
+
+        timers.append(self._loop.call_later(seconds, beat))
+        return lambda: timers[0].cancel()

@@ -1,0 +1,175 @@
+"""What every verb shares: exit codes, `--format`, `--db`, errors without a stack trace.
+
+Machines read one JSON document on stdout; people read text there. Nothing else is written to
+stdout, by nobody. What a verb says is not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ...model.errors import (
+    ExecutionConflict,
+    ExecutionError,
+    ExecutionFinished,
+    PerdureError,
+    PlatformError,
+    UsageError,
+)
+
+DONE, DOES_NOT_HOLD, UNUSABLE, INCONCLUSIVE, NO_STORE = range(5)
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+_FORMAT = "perdure.format"
+
+
+class Refusal(click.ClickException):
+    """A mistake told as what, why, fix; ends the verb with its exit code."""
+
+    def __init__(self, what: str, fix: str = "", *, code: str = "", exit: int = UNUSABLE) -> None:
+        super().__init__(what + (f"\n  fix  {fix}" if fix else ""))
+        self.code = code
+        setattr(self, "exit_code", exit)  # noqa: B010  # click declares it for the class
+
+    def show(self, file: Any = None) -> None:
+        """Say it on stderr."""
+        tell_failure(self.code, self.message)
+
+
+def exit_code(error: BaseException) -> int | None:
+    """The exit code of an error that is not ours to answer for; None: let it crash."""
+    if isinstance(error, PlatformError):
+        return NO_STORE
+    if isinstance(error, (ExecutionFinished, ExecutionConflict, ExecutionError)):
+        return DOES_NOT_HOLD
+    if isinstance(error, UsageError):
+        return UNUSABLE
+    return None
+
+
+@contextmanager
+def failing(ctx: click.Context) -> Generator[None]:
+    """Turn errors of ours, of the database and of click into a message and an exit code."""
+    try:
+        yield
+    except PerdureError as error:
+        code = exit_code(error)
+        if code is None:
+            raise
+        tell_failure(error.code, str(error))
+        ctx.exit(code)
+    except Refusal as error:
+        error.show()
+        ctx.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        ctx.exit(DONE)
+    except Exception as error:
+        if not _of_database(error):
+            raise
+        tell_failure("PD801", f"PD801 the store cannot be used: {error}")
+        ctx.exit(NO_STORE)
+
+
+def _of_database(error: Exception) -> bool:
+    """Whether the driver or SQLAlchemy says it; neither is imported for the question."""
+    roots = {c.__module__.split(".")[0] + "." + c.__name__ for c in type(error).__mro__}
+    return bool(roots & {"sqlite3.DatabaseError", "sqlalchemy.SQLAlchemyError"})
+
+
+def tell_failure(code: str, message: str) -> None:
+    """Say what went wrong: on stderr, and as the JSON document where one was asked for."""
+    click.echo(message, err=True)
+    ctx = click.get_current_context(silent=True)
+    if ctx is not None and ctx.find_root().meta.get(_FORMAT) == "json":
+        click.echo(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False))
+
+
+def with_format(*formats: str) -> Callable[[F], F]:
+    """Add `--format`; the verb receives `format`."""
+    choices = formats or ("text", "json")
+
+    def remember(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+        ctx.find_root().meta[_FORMAT] = value
+        return value
+
+    return click.option(
+        "--format",
+        "format",
+        type=click.Choice(choices),
+        default=choices[0],
+        is_eager=True,
+        callback=remember,
+        help="For people or for programs (one JSON document on stdout).",
+    )
+
+
+def with_db(function: F) -> F:
+    """Add `--db`; the verb receives `db`."""
+    return click.option(
+        "--db",
+        envvar="PERDURE_DB",
+        default="sqlite:///perdure.db",
+        show_default="$PERDURE_DB or sqlite:///perdure.db",
+        metavar="URL",
+        help="The store, as SQLAlchemy URL.",
+    )(function)
+
+
+def answer(format: str, document: object, text: str) -> None:
+    """Write the answer to stdout: the document for programs, the text for people."""
+    if format == "json":
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    elif text:
+        click.echo(text)
+
+
+def note(text: str) -> None:
+    """A line about progress, on stderr."""
+    click.echo(text, err=True)
+
+
+def finish(code: int) -> None:
+    """End the verb with an exit code."""
+    click.get_current_context().exit(code)
+
+
+def asynchronously(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end; the verbs are plain functions for click."""
+    return asyncio.run(main)
+
+
+def read_json(text: str, option: str) -> Any:
+    """The JSON value of an option: written out, `@file`, or `-` for stdin."""
+    try:
+        if text == "-":
+            text = sys.stdin.read()
+        elif text.startswith("@"):
+            text = Path(text[1:]).read_text(encoding="utf-8")
+        return json.loads(text, parse_constant=_no_number)
+    except OSError as error:
+        raise Refusal(f"{option}: cannot read {text[1:]}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        fix = """write a JSON value, in a shell like '{"name": "Ada"}'"""
+        raise Refusal(f"{option} is not JSON: {error}", fix) from error
+
+
+def canonical(value: Any) -> bytes:
+    """The bytes of a JSON value; equal values give equal bytes, so that a repeated send is one."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise Refusal("a text holds half a character (a lone surrogate)") from error
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON number")

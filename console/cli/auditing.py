@@ -1,0 +1,61 @@
+"""`audit`: judge stored histories and say what is wrong with them. What is judged: engine/audit.py."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from ...engine.audit import Audited
+from ...engine.audit import audit as judged
+from ...engine.store import ExecutionRow, Store
+from .. import view
+from .answers import DOES_NOT_HOLD, answer, asynchronously, finish, with_db, with_format
+from .opening import opened
+from .tables import table
+
+
+@click.command()
+@click.option("--id", "ids", metavar="ID", multiple=True, help="Only this execution; repeats.")
+@with_db
+@with_format()
+def audit(ids: tuple[str, ...], db: str, format: str) -> None:
+    """Verify stored histories: hash chain, legal firings of the net, messages, ledger.
+
+    No user code is loaded and nothing is repaired. Records cut off at the end without a trace in
+    row, messages or ledger cannot be missed.
+    """
+    found = asynchronously(_audit(db, ids))
+    problems = [
+        {"id": each.key, "kind": p.kind, "seq": p.seq, "says": p.says}
+        for each in found
+        for p in each.problems
+    ]
+    document = {
+        "verdict": "violated" if problems else "holds",
+        "executions": len(found),
+        "records": sum(each.record_count for each in found),
+        "problems": problems,
+    }
+    columns = ("id", "kind", "seq", "says")
+    told = f"{document['executions']} histories with {document['records']} records: "
+    told += f"{len(problems)} problems" if problems else "chains whole, every firing legal"
+    rows = table(columns, [[p[c] for c in columns] for p in problems])
+    answer(format, document, f"{rows}\n\n{told}" if problems else told)
+    if problems:
+        finish(DOES_NOT_HOLD)
+
+
+async def _audit(db: str, ids: tuple[str, ...]) -> list[Audited]:
+    async with opened(db) as store:
+        rows = await _rows(store, ids)
+        if len(rows) < 1000 or not sys.stderr.isatty():
+            return [await judged(store, row) for row in rows]
+        with click.progressbar(rows, label="auditing", file=sys.stderr) as bar:
+            return [await judged(store, row) for row in bar]
+
+
+async def _rows(store: Store, ids: tuple[str, ...]) -> list[ExecutionRow]:
+    if ids:
+        return [await view.required(store, id) for id in ids]
+    return list(reversed(await store.list(limit=2**31)))

@@ -1,0 +1,106 @@
+"""`perdure`: the table of verbs, and how errors become exit codes.
+
+A verb's module is imported when the verb is used, so that `perdure --help` stays quick. What a
+verb does stands in its module, never here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import click
+
+from .answers import failing
+
+
+class Verb(NamedTuple):
+    """Where a verb lives, and the line that `--help` says about it."""
+
+    module: str
+    attribute: str
+    says: str
+    needs: str = ""  # a module of perdure without which the verb does not exist
+
+
+VERBS: Mapping[str, Verb] = {
+    "demo": Verb(
+        ".demo",
+        "demo",
+        "Run 20 orders, kill the worker in the worst moments, print the ledger.",
+        "perdure.console.demo.main",
+    ),
+    "check": Verb(".check", "check", "Compile and verify workflows."),
+    "compile": Verb(".drawing", "compile_", "Show the net of a workflow."),
+    "run": Verb(".running", "run", "Start (or find) an execution, wait, print its result."),
+    "worker": Verb(".running", "worker", "Serve executions until SIGTERM."),
+    "start": Verb(".running", "start", "Start (or find) an execution; a worker runs it."),
+    "signal": Verb(".operating", "signal", "Send a message to an execution."),
+    "cancel": Verb(".operating", "cancel", "Wish that an execution ends; compensation runs."),
+    "resume": Verb(".operating", "resume", "Let a stalled execution go on."),
+    "wait": Verb(".operating", "wait", "Wait until an execution has ended or stalls."),
+    "list": Verb(".looking", "list_", "List executions, the newest first."),
+    "show": Verb(".looking", "show", "Show where an execution stands and what it waits for."),
+    "log": Verb(".looking", "log", "Show the records of an execution."),
+    "effects": Verb(".looking", "effects", "Show the ledger of effects with an intent."),
+    "desk": Verb(".desk", "desk", "List and decide what waits for a human."),
+    "audit": Verb(".auditing", "audit", "Verify stored histories: chain, firings, ledger."),
+    "docs": Verb(".documents", "docs", "Write pages about your own workflows."),
+    "db": Verb(".machine", "db", "Make or check the tables of a store."),
+    "doctor": Verb(".machine", "doctor", "Say what is installed and what the store is like."),
+    "explain": Verb(".machine", "explain", "Explain an error code."),
+}
+
+
+class Verbs(click.Group):
+    """A group that knows its verbs by name only, and answers errors without a stack trace."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs that exist here, in the order of the table."""
+        return [name for name, verb in VERBS.items() if _exists(verb)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a verb and return its command."""
+        verb = VERBS.get(cmd_name)
+        if verb is None or not _exists(verb):
+            return None
+        return getattr(import_module(verb.module, __package__), verb.attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of verbs from the table, importing nothing."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, VERBS[name].says) for name in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; an error of ours becomes its message and its exit code."""
+        with failing(ctx):
+            return super().invoke(ctx)
+
+
+def _exists(verb: Verb) -> bool:
+    return not verb.needs or find_spec(verb.needs) is not None
+
+
+def _version() -> str:
+    try:
+        return version("perdure")
+    except PackageNotFoundError:
+        return "of this checkout"
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done and everything asked for holds, 1 something does not hold, "
+    "2 unusable arguments or input, 3 inconclusive within the limits, 4 no usable store.",
+)
+@click.version_option(_version(), prog_name="perdure")
+def main() -> None:
+    """Durable execution you can prove.
+
+    TARGET is file.py, file.py:workflow or package.module[:workflow]. The store is --db, else
+    $PERDURE_DB, else sqlite:///perdure.db.
+    """

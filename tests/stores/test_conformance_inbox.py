@@ -1,0 +1,70 @@
+"""What every store must do with messages, starts and values by digest."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from perdure.engine.errors import MessageConflict
+from perdure.engine.records import Kind
+from perdure.engine.store import RowChange, Status
+from perdure.model.errors import ExecutionFinished, NoSuchExecution
+
+if TYPE_CHECKING:
+    from .conftest import Lab
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_a_message_id_is_accepted_again_with_the_same_content_only(lab: Lab) -> None:
+    """Rule 68: the same answer as the first time, even after the end; another body is an error."""
+    a = await lab.owned(await lab.session())
+    assert await lab.store.send("a", "news", "m1", b"1") == 1
+    assert await lab.store.send("a", "news", "m2", b"2") == 2
+    assert await lab.store.send("a", "news", "m1", b"1") == 1
+    for channel, body in (("news", b"other"), ("else", b"1")):
+        with pytest.raises(MessageConflict):
+            await lab.store.send("a", channel, "m1", body)
+    done = RowChange(status=Status.DONE, mail_seen=2)
+    assert (await lab.write(a, a.record(Kind.FINISHED), change=done)).ok
+    assert await lab.store.send("a", "news", "m2", b"2") == 2
+    with pytest.raises(ExecutionFinished):
+        await lab.store.send("a", "news", "m3", b"3")
+    with pytest.raises(NoSuchExecution):
+        await lab.store.send("nobody", "news", "m1", b"1")
+
+
+async def test_only_awaited_channels_cancel_and_desk_wake_a_sleeper(lab: Lab) -> None:
+    """Rule 49: 200 messages to a channel nobody waits for cause no claim; the others do."""
+    a = await lab.owned(await lab.session())
+    await lab.park(a, waits="answers,news")
+    for number in range(200):
+        await lab.store.send("a", "noise", f"n{number}", b"")
+    assert await lab.claim(a.session) == []
+    for channel in ("news", "$cancel", "$desk"):
+        await lab.store.send("a", channel, f"w-{channel}", b"")
+        a = await lab.claim_one(a.session)
+        row = await lab.row("a")
+        assert row.waits is None
+        await lab.park(a, row.mail, waits="answers,news")
+    assert await lab.claim(a.session) == []
+
+
+async def test_a_start_creates_once(lab: Lab) -> None:
+    """Rule 57: the second start of a key is answered with the row of the first."""
+    start = lab.record(b"g", 0, 0, Kind.STARTED)
+    starts = [lab.store.start(lab.creation("a", None, 1), start) for _ in range(50)]
+    answers = await asyncio.gather(*starts)
+    assert sum(answer is None for answer in answers) == 1
+    assert {answer.id for answer in answers if answer} == {1}
+    assert [one.seq for one in await lab.store.log(1)] == [0]
+
+
+async def test_definitions_and_large_values_are_kept_by_digest(lab: Lab) -> None:
+    """The first one stays; an unknown digest is None."""
+    for body in (b"one", b"two"):
+        await lab.store.define(lab.net, "flow", 1, body)
+        await lab.store.keep(1, b"digest", body)
+    assert await lab.store.definition(lab.net) == b"one" == await lab.store.payload(1, b"digest")
+    assert await lab.store.definition("?") is None and await lab.store.payload(2, b"digest") is None
