@@ -50,7 +50,7 @@ CLOCK_READS = re.compile(r"\b(?:datetime|date)\.(?:now|utcnow|today)\(|\buuid[14
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 IGNORE = re.compile(
-    r"#\s*(?:type:\s*ignore|pyright:\s*(?!strict)|(?:ruff:\s*)?noqa)(?:\w|:\s*[A-Z]+\d+)*(\[[^]]*\])?"
+    r"#\s*(?:type:\s*ignore|pyright:(?!\s*strict)|(?:ruff:\s*)?noqa)(?:\w|:\s*[A-Z]+\d+)*(\[[^]]*\])?"
 )
 CONTRAST = re.compile(r"\b(?:never|no|not|none|nothing|neither|nor|only|without|elsewhere)\b", re.I)
 
