@@ -4,8 +4,8 @@ Lives here: types and values of frames, arguments and results. Never here: where
 and what they are used for.
 """
 
+from ..errors import StepFailed
 from .catalogue import codec, exception_codec, exceptions
-from .failures import StepFailed
 from .payloads import PAYLOAD_BYTES_MIN, is_payload, payload_digest
 from .refusals import TypeRefused, ValueRefused
 from .sealing import Codec, Value

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import msgspec
 
-from .failures import StepFailed
+from ..errors import StepFailed
 from .records import Classed
 from .refusals import TypeRefused, ValueRefused
 from .shapes import Ann, class_of, mistaken, type_name
@@ -108,16 +108,22 @@ def store(raised: BaseException, tagger: Tagger) -> Stored:
 def rebuild(stored: Stored, tagger: Tagger) -> BaseException:
     """The exception again, or `StepFailed` when its class or an argument's is not to be had."""
     made = _called(stored, tagger)
-    if made is None:
+    if made is None or not _attempted(made, stored.attempts):
         made = StepFailed(stored.type, stored.text)
+        _attempted(made, stored.attempts)
     if stored.notes:
         made.__notes__ = list(stored.notes)
-    if stored.attempts is not None:
-        try:
-            cast("Any", made).attempts = stored.attempts
-        except AttributeError:
-            return StepFailed(stored.type, stored.text, stored.attempts)
     return made
+
+
+def _attempted(made: BaseException, attempts: int | None) -> bool:
+    """Write the attempts on the exception; False when its class does not let us."""
+    try:
+        if attempts is not None:
+            cast("Any", made).attempts = attempts
+    except AttributeError:
+        return False
+    return True
 
 
 def _called(stored: Stored, tagger: Tagger) -> BaseException | None:

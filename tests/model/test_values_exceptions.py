@@ -2,8 +2,9 @@
 
 import dataclasses
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
+import perdure
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,13 +99,14 @@ def test_an_exception_comes_back_with_class_arguments_and_text(
 
 def test_notes_attempts_and_cause_are_kept() -> None:
     """What the engine and the user attached stays; the cause becomes a note."""
-    raised = Declined(CARD, 51)
+    raised: Exception = Declined(CARD, 51)
     raised.add_note("second try")
-    cast("Any", raised).attempts = 3
+    vars(raised)["attempts"] = 3
     raised.__cause__ = KeyError("x")
     back = again(raised)
     assert type(back) is Declined
-    assert (back.code, back.attempts, back.args) == (51, 3, (CARD, 51))
+    assert (back.code, back.args) == (51, (CARD, 51))
+    assert vars(back)["attempts"] == 3
     assert back.__notes__ == ["second try", "caused by builtins:KeyError: 'x'"]
 
 
@@ -174,3 +176,12 @@ def test_the_stored_form_is_fixed() -> None:
         b'{"type":"builtins:ValueError","args":[1,{"$":"tuple","v":[2]}],"notes":[],'
         b'"attempts":null,"text":"(1, (2,))"}'
     )
+
+
+def test_the_failure_that_is_rebuilt_is_the_one_that_users_catch() -> None:
+    """There is one `StepFailed`, with the attempts of the exception it stands for."""
+    raised = Wordy("51")
+    vars(raised)["attempts"] = 4
+    with pytest.raises(perdure.StepFailed) as caught:
+        raise again(raised)
+    assert vars(caught.value)["attempts"] == 4
