@@ -1,8 +1,9 @@
 """Boundaries and faults as data: where a run can be broken, and how. Nothing is broken here.
 
 A boundary is a point between two operations of the three ports; a crash can only fall on one. Pure
-readings (`now`, `monotonic`, `changes`, `weak`) neither wait nor change anything: a crash there is the
-crash at the boundary behind them. The same holds for a callback of the clock right after another one.
+readings (`now`, `monotonic`, `changes`, `weak`) neither wait nor change anything: a crash there is
+the crash at the boundary behind them. The same holds for a callback of the clock right after
+another one.
 """
 
 from __future__ import annotations

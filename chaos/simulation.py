@@ -1,7 +1,8 @@
-"""Simulated time: a clock of whole microseconds, an event loop that jumps instead of sleeping, a Clock.
+"""Simulated time: a clock of whole microseconds, an event loop that jumps instead of sleeping, a
+Clock.
 
-One `Time` outlives the processes that are simulated in it, and so do the happenings asked for at it:
-what a dead process sent may still arrive. No port is broken here; see `ports.py`.
+One `Time` outlives the processes that are simulated in it, and so do the happenings asked for at
+it: what a dead process sent may still arrive. No port is broken here; see `ports.py`.
 """
 
 from __future__ import annotations

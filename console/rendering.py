@@ -1,6 +1,7 @@
 """A problem of the user's source as text: code, what, where with a caret, why, fix, more.
 
 The same shape for the compiler's findings and the checker's. What is a problem is decided there.
+Nothing is looked up here.
 """
 
 from __future__ import annotations

@@ -7,24 +7,54 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Any, Generic, ParamSpec, Self, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar
 
 from ..model.errors import PlacementError
 from ..model.language.waits import Signal
 from ..model.language.workflows import Workflow
-from .client import Engine, Run
 
 P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
+
+
+class _Run(Protocol[R_co]):
+    """What is wrapped: `client.Run`."""
+
+    id: str
+
+    def result(self, *, timeout: timedelta | None = ...) -> Coroutine[Any, Any, R_co]: ...
+
+    def send(self, signal: Signal[T], value: T, /) -> Coroutine[Any, Any, None]: ...
+
+    def cancel(self, *, reason: str) -> Coroutine[Any, Any, None]: ...
+
+
+class _Engine(Protocol):
+    """What is wrapped: `client.Engine`, not imported here, since it hands this class on."""
+
+    def __aenter__(self) -> Coroutine[Any, Any, Any]: ...
+
+    def __aexit__(self, *exc: object) -> Coroutine[Any, Any, None]: ...
+
+    def start(
+        self, call: Coroutine[Any, Any, R], /, *, id: str
+    ) -> Coroutine[Any, Any, _Run[R]]: ...
+
+    def run(
+        self, call: Coroutine[Any, Any, R], /, *, id: str | None = ...
+    ) -> Coroutine[Any, Any, R]: ...
+
+    def find(self, workflow: Workflow[P, R], id: str, /) -> _Run[R]: ...
 
 
 class BlockingRun(Generic[R]):
     """An execution as its caller sees it."""
 
-    def __init__(self, engine: BlockingEngine, run: Run[R]) -> None:
+    def __init__(self, engine: BlockingEngine, run: _Run[R]) -> None:
         self._engine, self._run, self.id = engine, run, run.id
 
     def result(self, *, timeout: timedelta | None = None) -> R:
@@ -43,16 +73,16 @@ class BlockingRun(Generic[R]):
 class BlockingEngine:
     """`Engine` for Django, Flask and scripts. Refuses to be used from a running event loop."""
 
-    def __init__(self, url: str, /) -> None:
-        self._url = url
+    def __init__(self, engine: Callable[[], _Engine], /) -> None:
+        self._make = engine
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._engine: Engine | None = None
+        self._engine: _Engine | None = None
 
     def __enter__(self) -> Self:
         _refuse_in_loop()
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="perdure", daemon=True).start()
-        engine = Engine(self._url)
+        engine = self._make()
         self.wait(engine.__aenter__())
         self._engine = engine
         return self
@@ -84,7 +114,7 @@ class BlockingEngine:
             raise _closed()
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def _open(self) -> Engine:
+    def _open(self) -> _Engine:
         if self._engine is None:
             raise _closed()
         return self._engine

@@ -2,6 +2,7 @@
 
 What may happen twice is decided here by effect class and nowhere else: an exception out of a step
 with an intent is a doubt unless its type is declared as refused (engine-rules 25).
+Nothing is written here but through the driver.
 """
 
 from __future__ import annotations

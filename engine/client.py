@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
+from typing import Any, Generic, ParamSpec, Self, TypeVar, cast
 from uuid import uuid4
 
 import msgspec
@@ -31,6 +31,7 @@ from ..model.language.workflows import Workflow
 from ..model.program import Program
 from ..model.values import Value, codec
 from . import bodies, kernel, post
+from .blocking import BlockingEngine
 from .bodies import NOTHING, Body, Raw
 from .clock import Clock, SystemClock
 from .definitions import describe
@@ -42,9 +43,6 @@ from .sqlite import SqliteStore
 from .store import Create, ExecutionRow, Status, Store
 from .worker import Worker
 from .world import UserWorld, World
-
-if TYPE_CHECKING:
-    from .blocking import BlockingEngine
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -116,9 +114,7 @@ class Engine:
     @staticmethod
     def blocking(url: str, /) -> BlockingEngine:
         """The same engine for code without an event loop; use it with `with`."""
-        from .blocking import BlockingEngine
-
-        return BlockingEngine(url)
+        return BlockingEngine(lambda: Engine(url))
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()

@@ -4,6 +4,7 @@ moments.
 Everything here runs between two awaits of the event loop and is told what happened by `calls.py`,
 the committer and the worker. What a marking asks for is the kernel's to say; whose turn it is, the
 worker's.
+Nothing here waits for a database.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What can go wrong between the engine and its store, told with data; see model/errors.py.
 
 The signals `Fenced` and `Ambiguous` are of the port (store.py). Errors of the language live there.
+Errors of workflows and steps are not here.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from ..model.net import Net, PlaceKind, Site, SiteKind, TransitionKind
 from ..model.program import Program
 from .bodies import NOTHING, Body, Raw, raws
 from .records import NO_TRANSITION, Kind
-from .store import Status
+from .status import Status
 
 ERROR = "$error"
 VALUE = "$value"

@@ -3,11 +3,12 @@ arrival.
 
 A message is consumed by exactly one firing, in the same commit. Sending is the client's; see
 `client.py`.
+Nothing is sent to a user from here.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -17,16 +18,27 @@ from ..model.net import TransitionKind
 from ..model.values import Value, ValueRefused
 from . import kernel
 from .bodies import NOTHING, Raw
+from .instance import Instance
 from .kernel import Wait
 from .store import MessageRow, Store
-
-if TYPE_CHECKING:
-    from .driver import Driver
-    from .instance import Instance
 
 CANCEL = "$cancel"
 DESK = "$desk"
 EVIDENCE = "$evidence"
+
+
+class Fires(Protocol):
+    """Whoever fires transitions into an instance's log; False when the user's glue got stuck."""
+
+    def fire(
+        self,
+        instance: Instance,
+        transition: int,
+        given: Any = None,
+        said: dict[str, Any] | None = None,
+    ) -> bool:
+        """Fire one transition."""
+        ...
 
 
 class Decision(msgspec.Struct, omit_defaults=True, frozen=True):
@@ -55,7 +67,7 @@ def next_of(instance: Instance, channel: str) -> MessageRow | None:
     return next((m for m in instance.mail if m.channel == channel), None)
 
 
-def take(driver: Driver, instance: Instance) -> bool:
+def take(driver: Fires, instance: Instance) -> bool:
     """Let one message of the engine's own channels fire something; False when none can."""
     if not instance.mail:
         return False
@@ -85,7 +97,7 @@ def cancels(instance: Instance) -> tuple[int, MessageRow] | None:
     return None
 
 
-def receive(driver: Driver, instance: Instance, wait: Wait, message: MessageRow) -> bool:
+def receive(driver: Fires, instance: Instance, wait: Wait, message: MessageRow) -> bool:
     """Give a message to the wait that asked for it; one that cannot be read is set aside."""
     program = instance.program
     binds = program.net.transitions[wait.transition].binds
@@ -117,7 +129,7 @@ async def testify(store: Store, key: str, effect: str, said: Decision) -> None:
         return  # nobody waits for it any more; the effect ledger shows the decision taken
 
 
-def _decide(driver: Driver, instance: Instance, message: MessageRow) -> bool:
+def _decide(driver: Fires, instance: Instance, message: MessageRow) -> bool:
     """Settle the doubt a decision is about; what fits nothing stays unread."""
     decision = msgspec.json.decode(message.body, type=Decision)
     by = "evidence" if message.channel == EVIDENCE else f"desk:{decision.by}"
@@ -173,7 +185,7 @@ def result_codec(instance: Instance, transition: int) -> Any:
 
 
 def _fire(
-    driver: Driver,
+    driver: Fires,
     instance: Instance,
     message: MessageRow,
     transition: int,

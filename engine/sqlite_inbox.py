@@ -2,6 +2,7 @@
 
 Every function runs inside an open transaction and may be repeated after an ambiguous commit: the
 key and the message id make the second time find what the first one left.
+Nothing is consumed here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""From stored columns to the rows of the port. Columns come in the order of the fields."""
+"""From stored columns to the rows of the port. Columns come in the order of the fields.
+
+No statement is run here.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Sessions on SQLite: register, beat, fence, handover, claim, each inside an open transaction.
 
 The locks of rules 3 to 5 are one here: BEGIN IMMEDIATE admits a single writer.
+No log row is written here.
 """
 
 from __future__ import annotations

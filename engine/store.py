@@ -10,30 +10,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeVar
 
 from .records import Record
+from .status import Status
 from .transactional import Tx
 
 T = TypeVar("T")
 STEP_SECONDS_MAX = 2.0  # how long a transactional step may hold the writer (rule 19)
-
-
-class Status(StrEnum):
-    """Where an execution stands. Only the last three are final."""
-
-    ACTIVE = (
-        "active"  # owned and running, ready to be claimed, or parked until wake_at or a message
-    )
-    STALLED = "stalled"  # waits for a person or a fix
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def final(self) -> bool:
-        return self in (Status.DONE, Status.FAILED, Status.CANCELLED)
 
 
 class Fenced(BaseException):
@@ -64,6 +48,8 @@ class Identity:
 
 
 class SessionRow(NamedTuple):
+    """A session as stored."""
+
     id: int
     identity: Identity
     beats: int
@@ -95,6 +81,8 @@ class ExecutionRow(NamedTuple):
 
 
 class MessageRow(NamedTuple):
+    """A message of an inbox; consumed by exactly one record, or not yet."""
+
     execution: int
     number: int  # 1, 2, ... in order of arrival
     id: str  # the sender's, for deduplication
@@ -119,6 +107,8 @@ class EffectRow(NamedTuple):
 
 
 class AttemptRow(NamedTuple):
+    """How often a call failed since its last outcome; survives crashes."""
+
     execution: int
     site: str
     tries: int
@@ -326,3 +316,24 @@ class Store(Protocol):
     async def definition(self, net: str) -> bytes | None: ...
 
     async def payload(self, execution: int, digest: bytes) -> bytes | None: ...
+
+
+__all__ = [
+    "Ambiguous",
+    "Append",
+    "Appended",
+    "AttemptRow",
+    "Claimed",
+    "Create",
+    "EffectRow",
+    "ExecutionRow",
+    "Fenced",
+    "Guard",
+    "Identity",
+    "MessageRow",
+    "RowChange",
+    "SessionRow",
+    "Status",
+    "StepTransaction",
+    "Store",
+]

@@ -68,7 +68,7 @@ def failing(ctx: click.Context) -> Generator[None]:
         ctx.exit(code)
     except Refusal as error:
         error.show()
-        ctx.exit(error.exit)
+        ctx.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
         ctx.exit(DONE)

@@ -1,4 +1,6 @@
-"""`audit`: judge stored histories and say what is wrong. The judge, and no verb, is engine/audit.py."""
+"""`audit`: judge stored histories and say what is wrong. The judge, and no verb, is
+engine/audit.py.
+"""
 
 from __future__ import annotations
 

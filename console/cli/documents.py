@@ -1,4 +1,7 @@
-"""`docs`: write pages about the user's own workflows. What stands on a page: console/site.py."""
+"""`docs`: write pages about the user's own workflows. What stands on a page: console/site.py.
+
+Nothing is read from a store here.
+"""
 
 from __future__ import annotations
 

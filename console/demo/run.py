@@ -1,4 +1,7 @@
-"""The verb `perdure demo`: run, print, exit code. What is run stands in `main.py`."""
+"""The verb `perdure demo`: run, print, exit code. What is run stands in `main.py`.
+
+Nothing is judged here.
+"""
 
 from __future__ import annotations
 

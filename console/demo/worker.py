@@ -2,6 +2,8 @@
 done.
 
 python -m perdure.console.demo.worker '{"db": ..., "orders": [...], "moment": ..., "order": ...}'
+
+It never decides whether what happened was right.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Arguments are evaluated once, by the code that leads to the call, so that every attempt sees the
 same values. How the call is executed is the business of the net.
+No place is made here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """A workflow becomes a program: all stages in order, all problems in one report.
 
 Each stage lives in its own file; here they are put together and the draft becomes a net.
+No stage is written here.
 """
 
 from __future__ import annotations

@@ -29,31 +29,15 @@ from .blocks import (
 )
 from .build import Builder, assign, load
 from .draft import Draft
+from .emit_calls import emit_step, emit_wait
+from .emit_scopes import emit_fork, emit_saga
 from .rewrite import ERROR, VALUE
 from .scan import scan
+from .ways import Ways
 
 V = PlaceKind.VANISHING
 EXIT = TransitionKind.EXIT
 _NOTHING: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Ways:
-    """Where each way out goes: next, return, break, continue, exhausted, raise, cancel.
-
-    `ending` is marked while the innermost scope is being left; empty when shielded. `catching` are
-    the types of all handlers around. `scope` and `stack` are the place and variable of the saga.
-    """
-
-    to: dict[str, str]
-    ending: str
-    catching: tuple[ast.expr, ...] = ()
-    scope: str = ""
-    stack: str = ""
-
-    def but(self, **to: str) -> Ways:
-        """The same ways with some going elsewhere; `raise_` and so on for reserved words."""
-        return replace(self, to={**self.to, **{k.rstrip("_"): v for k, v in to.items()}})
 
 
 @dataclass
@@ -90,9 +74,6 @@ class Emitter:
 
     def emit(self, block: Block, ways: Ways) -> str:
         """The place where `block` begins."""
-        from .emit_calls import emit_step, emit_wait
-        from .emit_scopes import emit_fork, emit_saga
-
         if block.id in self.pivoted:
             ways = replace(ways, ending="")
         match block:

@@ -1,20 +1,17 @@
 """The fragments of calls and waits: before, during, in doubt, after; waiting for one or several.
 
 What a step does to the world decides its places. Forks and scopes are in `emit_scopes.py`.
+No scope is emitted here.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from ..language.effects import Effect
 from ..net import PlaceKind, Site, SiteKind, StackOp
 from ..net import TransitionKind as T
 from .blocks import StepCall, Wait
 from .rewrite import ERROR
-
-if TYPE_CHECKING:
-    from .emit import Emitter, Ways
+from .ways import Emitter, Ways
 
 
 def emit_step(emitter: Emitter, block: StepCall, ways: Ways) -> str:

@@ -2,21 +2,19 @@
 
 A scope is a token beside the tokens of its body; nobody removes those: the scope turns to ending,
 and each drains itself at its next resting place.
+No call is emitted here.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ..language.effects import Effect
 from ..net import PlaceKind, StackOp
 from ..net import TransitionKind as T
 from .blocks import Fork, Saga, StepCall
 from .rewrite import ERROR
-
-if TYPE_CHECKING:
-    from .emit import Emitter, Ways
+from .ways import Emitter, Ways
 
 
 def emit_saga(emitter: Emitter, block: Saga, ways: Ways) -> str:

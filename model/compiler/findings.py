@@ -1,6 +1,7 @@
 """What the compiler has to say: findings with a code and a place, and the error that carries them.
 
 How a finding is found is written at each stage.
+No problem is found here.
 """
 
 from __future__ import annotations

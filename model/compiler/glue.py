@@ -3,6 +3,7 @@
 All glue of a workflow is one module and one `compile()`. The functions consist of the user's own
 nodes inside synthetic ones, under the workflow's name and file, and share the real cells of the
 workflow's function. Which variables go in and out is decided in `flow.py`.
+Nothing is run here.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Forward over the block tree: a block is past the pivot when some path inside its saga has passed an
 irreversible step. What shielding means for the net is decided in `emit.py`.
+Nothing is shielded here.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Works on copies: the tree of the user's file stays as it was parsed. Positions are kept, so that
 tracebacks show the user's lines.
+Nothing is compiled here.
 """
 
 from __future__ import annotations

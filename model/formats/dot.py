@@ -1,4 +1,7 @@
-"""Nets as Graphviz text: every place and transition, for tools; people get `svg.py`."""
+"""Nets as Graphviz text: every place and transition, for tools; people get `svg.py`.
+
+No layout is made here.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ Sequence: a column. Choice: branches between a diamond and a merge; fork: betwee
 a frame, the return edge on its left, its exit on its right. Scope: a dashed frame with its token.
 Handlers stand beside what they guard. Lanes (exceptions, drains, undo) stand at the
 right of their box. How things look is `svg.py`.
+Nothing is drawn here.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def now() -> datetime:
             "now() is used outside a workflow",
             "",
             "it is the moment of a firing, and here nothing fires",
-            "in a step or plain code use datetime.now(UTC)",
+            "in a step or plain code read the clock as always",
         )
     return moment
 

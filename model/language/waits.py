@@ -1,6 +1,7 @@
 """Waiting: spans, timers, signals, and the two ways to wait for several calls.
 
 These words make calls and spans; who waits, and how long that survives, is the engine's business.
+Nothing waits here.
 """
 
 from __future__ import annotations
