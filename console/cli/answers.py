@@ -36,8 +36,7 @@ class Refusal(click.ClickException):
 
     def __init__(self, what: str, fix: str = "", *, code: str = "", exit: int = UNUSABLE) -> None:
         super().__init__(what + (f"\n  fix  {fix}" if fix else ""))
-        self.code = code
-        setattr(self, "exit_code", exit)  # noqa: B010  # click declares it for the class
+        self.code, self.exit = code, exit
 
     def show(self, file: Any = None) -> None:
         """Say it on stderr."""
