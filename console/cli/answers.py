@@ -67,7 +67,7 @@ def failing(ctx: click.Context) -> Generator[None]:
         ctx.exit(code)
     except Refusal as error:
         error.show()
-        ctx.exit(error.exit_code)
+        ctx.exit(error.exit)
     except BrokenPipeError:
         sys.stderr.close()
         ctx.exit(DONE)
