@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 from perdure.console.cli.main import VERBS, main
+from perdure.console.cli.reference import reference
 from perdure.console.codes import CODES
 
 SHOP = str(Path(__file__).with_name("cli_shop.py"))
@@ -54,6 +56,13 @@ def test_a_verb_exists_and_says_what_the_list_of_verbs_says(verb: str) -> None:
     first = VERBS[verb].says.rstrip(".").split(",")[0].split(":")[0].split(";")[0].split()[0]
     assert (command.help or "").startswith(first)
     perdure(verb, "--help")
+
+
+def test_the_documented_commands_are_the_commands_there_are(root: Path) -> None:
+    """An undocumented verb or option fails here; the module says how the page is written anew."""
+    page = (root / "docs" / "command-line.md").read_text(encoding="utf-8")
+    assert page == reference(), "python -m perdure.console.cli.reference > docs/command-line.md"
+    assert all(f"## perdure {verb}\n" in page for verb in VERBS)
 
 
 def test_an_unknown_verb_is_a_mistake_of_usage() -> None:
@@ -272,8 +281,6 @@ def test_a_net_goes_out_as_json_and_is_checked_again(tmp_path: Path) -> None:
 
 def test_every_code_in_the_source_can_be_explained(root: Path) -> None:
     """A code that leads nowhere is a dead end for the one who reads it."""
-    import re
-
     rooms = ("model", "engine", "specs", "console")
     sources = [p.read_text(encoding="utf-8") for r in rooms for p in (root / r).rglob("*.py")]
     used = {code for text in sources for code in re.findall(r"\bPD\d{3}\b", text)} - {"PD000"}

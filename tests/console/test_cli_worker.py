@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from perdure.console.cli.main import main
 
 SHOP = str(Path(__file__).with_name("cli_shop.py"))
 SECONDS_MAX = 60
@@ -40,10 +42,13 @@ class Terminal:
         assert "Traceback" not in done.stderr
         return json.loads(done.stdout)
 
-    def until(self, *arguments: str, holds: Any) -> Any:
-        """Run a verb again and again until its document is as wanted."""
-        for _ in range(100):
-            told = self.run(*arguments)
+    def until(self, *arguments: str, holds: Callable[[Any], bool]) -> Any:
+        """Run a verb again and again, in this process, until its document is as wanted."""
+        told = None
+        for _ in range(1_000):
+            done = CliRunner().invoke(main, [*arguments, "--format", "json"], env=self.env)
+            assert done.exit_code == 0, done.output
+            told = json.loads(done.stdout)
             if holds(told):
                 return told
         raise AssertionError(told)
