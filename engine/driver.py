@@ -23,7 +23,7 @@ from .kernel import Call, Doubt, Wait, Want
 from .records import NO_TRANSITION, Kind
 from .store import MessageRow, Status, Store
 
-KEEP_SECONDS = 10
+KEEP_SECONDS = 1
 """An execution whose next moment is nearer than this stays in memory instead of being parked."""
 CHECKPOINT_RECORDS = 500
 PROBES_MAX = 5
@@ -127,14 +127,20 @@ class Driver:
 
     def _settle_wants(self, instance: Instance) -> None:
         wants = self._wants(instance)
-        calls = {(w.role, w.place, w.since): w for w in wants if isinstance(w, Call)}
+        now = self.store.now()
+        later = {id(w): at for w in wants if (at := earliest(instance, w)) > now}
+        calls = {
+            (w.role, w.place, w.since): w
+            for w in wants
+            if isinstance(w, Call) and id(w) not in later
+        }
         for wish, running in list(instance.running.items()):
             if wish not in calls and not running.settling:
                 running.cancel()  # its token has left: a loser, a drain
         for wish, call in calls.items():
             if wish not in instance.running:
                 instance.running[wish] = self.make_call(instance, call)
-        dues = [w.due for w in wants if isinstance(w, Wait) and w.due]
+        dues = [*(w.due for w in wants if isinstance(w, Wait) and w.due), *later.values()]
         self._alarm(instance, min(dues, default=None))
         if instance.durable < instance.seq - 1 and _goes_on(instance):
             instance.starts.append((instance.seq - 1, lambda: self.pump(instance)))
@@ -220,6 +226,22 @@ class Driver:
     def transition(self, instance: Instance, place: int, kind: TransitionKind) -> int | None:
         """The transition of a kind that leaves a place of this instance's net."""
         return kernel.transition_of(instance.wiring, place, kind)
+
+
+def earliest(instance: Instance, want: Want) -> int:
+    """When a probe may be asked: after its attempt's timeout and its backoff (rule 30).
+
+    Until then the execution is parked: a worker that dies meanwhile did not die of it.
+    """
+    if not isinstance(want, Call) or want.role != "probe":
+        return 0
+    row = instance.attempts.get(f"{want.site.name}?")
+    moment = row.next_at if row else 0
+    timeout = instance.program.steps[want.site.name].timeout
+    if timeout is not None:
+        opened = instance.state.intents[want.site.name]
+        moment = max(moment, opened.at + int(timeout.total_seconds() * 1e6))
+    return moment
 
 
 def _goes_on(instance: Instance) -> bool:
