@@ -1,0 +1,469 @@
+"""Random workflow programs of the supported subset, as source text, with what occurs in them.
+
+Programs end, assign before they read and keep the pivot rule by construction; everything else is
+left to the dice. Given a `random.Random` of Hypothesis, failures shrink. Nothing is run here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from .differential_world import FORKED
+
+PAD = "    "
+STATEMENTS = 11
+"""About so many statements a program has: more would only be slower, not different."""
+HANDLED = (
+    "Worse",
+    "Bad",
+    "Other",
+    "(Worse, Other)",
+    "KeyError",
+    "(Bad, LookupError)",
+    "ZeroDivisionError",
+    "AssertionError",
+    "Exception",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A program: its text, the constructs in it, and which stands directly in which."""
+
+    text: str
+    constructs: frozenset[str]
+    pairs: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Here:
+    """What holds where a statement is written."""
+
+    inside: tuple[str, ...] = ()  # constructs around, outermost first
+    pad: str = PAD
+    loop: bool = False
+    saga: bool = False
+    error: str = ""  # the exception of the handler around
+    names: list[str] = field(default_factory=list[str])  # ints with a value
+    fixed: frozenset[str] = frozenset()  # of these, loop counters: not to be assigned
+    moments: tuple[str, ...] = ()  # datetimes with a value
+
+    def within(self, construct: str, **more: object) -> Here:
+        """The same, one construct deeper; what is named in there stays there."""
+        base = replace(
+            self, inside=(*self.inside, construct), pad=self.pad + PAD, names=list(self.names)
+        )
+        return replace(base, **more)  # pyright: ignore[reportArgumentType]  # fields by name
+
+
+def generate(r: random.Random, depth: int = 3) -> Source:
+    """One program; the same `r`, the same program."""
+    writer = _Writer(r, depth)
+    here = Here(names=["x", "y"])
+    lines = [f"{PAD}xs = [x, y]", f"{PAD}t0 = now()"] if r.random() < 0.7 else [f"{PAD}xs = [y]"]
+    here = replace(here, moments=("t0",) if len(lines) == 2 else ())
+    lines += writer.block(here)
+    ends = f"{PAD}return {' * 3 + '.join(here.names)} + len(xs)"
+    head = ["@workflow", "async def w(x: int, y: int) -> int:"]
+    text = "\n".join([*head, *lines, ends]) + "\n"
+    return Source(text, frozenset(writer.constructs), frozenset(writer.pairs))
+
+
+class _Writer:
+    def __init__(self, r: random.Random, depth: int) -> None:
+        self.r, self.depth = r, depth
+        self.constructs: set[str] = set()
+        self.pairs: set[tuple[str, str]] = set()
+        self.tags = self.forks = 0
+        self.left = STATEMENTS
+        self.simple: list[tuple[int, Callable[[Here], list[str]]]] = [
+            (4, self.assign),
+            (5, self.step),
+            (3, self.awaiting),
+            (2, self.together),
+            (1, self.race),
+            (2, self.deferred),
+            (1, self.wait),
+            (1, self.sleep),
+            (1, self.moment),
+            (2, self.grow),
+            (1, self.asserts),
+            (1, self.implicit),
+            (3, self.jump),
+        ]
+        self.nested: list[tuple[int, Callable[[Here], list[str]]]] = [
+            (4, self.if_),
+            (2, self.while_),
+            (4, self.for_),
+            (4, self.try_),
+            (4, self.saga),
+        ]
+
+    # --- bookkeeping --------------------------------------------------------------------------
+
+    def saw(self, here: Here, construct: str) -> None:
+        """Note a construct and what it stands directly in."""
+        self.constructs.add(construct)
+        if here.inside:
+            self.pairs.add((here.inside[-1], construct))
+
+    def tag(self) -> int:
+        """A number that stands for one place in the source."""
+        self.tags += 1
+        return self.tags
+
+    def maybe(self, chance: float) -> bool:
+        return self.r.random() < chance
+
+    def block(self, here: Here, last: Callable[[Here], list[str]] | None = None) -> list[str]:
+        """One to three statements, fewer when the program is long enough; then `last`."""
+        lines: list[str] = []
+        for _ in range(self.r.randint(1, 3 if not here.inside else 2)):
+            deep = len(here.inside) < self.depth and self.left > 0
+            kinds = self.simple + self.nested if deep else self.simple
+            self.left -= 1
+            (kind,) = self.r.choices([k for _, k in kinds], [w for w, _ in kinds])
+            lines += kind(here)
+        return lines + (last(here) if last is not None else [])
+
+    # --- expressions --------------------------------------------------------------------------
+
+    def atom(self, here: Here) -> str:
+        return self.r.choice(here.names) if self.maybe(0.75) else str(self.r.randint(0, 5))
+
+    def value(self, here: Here) -> str:
+        """An int expression without awaits."""
+        a, b = self.atom(here), self.atom(here)
+        forms = [a, a, f"{a} + {b}", f"({a} - {b})", f"{a} * 3 % 7", f"xs[{a} % len(xs)]"]
+        forms += [f"max({a}, {b})", f"len(xs) + {a}", f"mark({self.tag()}, {a})", f"-{a} % 11"]
+        forms += [f"({a} if {b} % 2 else {self.atom(here)})"]
+        return self.r.choice(forms)
+
+    def test(self, here: Here) -> str:
+        a, b = self.value(here), self.atom(here)
+        forms = [f"{a} % 2 == 0", f"{a} > {b}", f"{a} % 3", f"not {b}", f"{a} < 4 or {b} > 2"]
+        return self.r.choice(forms)
+
+    def call(self, here: Here, tag: int | None = None, names: tuple[str, ...] = ()) -> str:
+        """A call that gives an int."""
+        name = self.r.choice(names or ("add", "add", "twice", "look", "picky", "hold"))
+        tag = self.tag() if tag is None else tag
+        self.saw(here, name)
+        if name == "add" and self.maybe(0.5):
+            if self.maybe(0.3):
+                return f"add({tag}, b={self.value(here)}, a={self.value(here)})"
+            return f"add({tag}, {self.value(here)}, {self.value(here)})"
+        return f"{name}({tag}, {self.value(here)})"
+
+    def target(self, here: Here) -> str:
+        """A variable to assign: an old one, or a new one that is visible from here on."""
+        old = [n for n in here.names if n not in here.fixed]
+        if self.maybe(0.6):
+            return self.r.choice(old)
+        name = f"v{self.tag()}"
+        here.names.append(name)
+        return name
+
+    # --- simple statements --------------------------------------------------------------------
+
+    def assign(self, here: Here) -> list[str]:
+        if self.maybe(0.3):
+            self.saw(here, "augmented")
+            old = [n for n in here.names if n not in here.fixed]
+            return [f"{here.pad}{self.r.choice(old)} += {self.value(here)}"]
+        if self.maybe(0.2):
+            self.saw(here, "swap")
+            old = [n for n in here.names if n not in here.fixed]
+            a, b = self.r.sample(old, 2)
+            return [f"{here.pad}{a}, {b} = {b}, {a}"]
+        self.saw(here, "assignment")
+        value = self.value(here)
+        return [f"{here.pad}{self.target(here)} = {value}"]
+
+    def step(self, here: Here) -> list[str]:
+        self.saw(here, "step")
+        kinds = ["int", "int", "int", "say", "book", *([] if here.saga else ["charge", "seal"])]
+        kind = self.r.choice(kinds)
+        if kind != "int":
+            self.saw(here, kind)
+            return [f"{here.pad}await {kind}({self.tag()}, {self.value(here)})"]
+        call = self.call(here)
+        if self.maybe(0.25):
+            return [f"{here.pad}await {call}"]
+        return [f"{here.pad}{self.target(here)} = await {call}"]
+
+    def awaiting(self, here: Here) -> list[str]:
+        """An await inside an expression."""
+        self.saw(here, "await in expression")
+        a, b, v = self.call(here), self.call(here), self.value(here)
+        forms = [
+            f"{v} + await {a}",
+            f"await {a} - {v}",
+            f"mark({self.tag()}, {v}) + (await {a}) * mark({self.tag()}, {self.atom(here)})",
+            f"max(await {a}, {v}, await {b})",
+            f"await {a} if {self.test(here)} else {v}",
+            f"await add({self.tag()}, await {a}, {v})",
+            f"int(({v} > 2) and (await {a}) > 3)",
+            f"int(({v} > 2) or (await {a}) > 3)",
+            f"xs[(await {a}) % len(xs)]",
+            f"({self.r.choice([n for n in here.names if n not in here.fixed])} := await {a}) + {v}",
+            f"sum([{v}, await {a}, mark({self.tag()}, {v})])",
+        ]
+        form = self.r.choice(forms)
+        return [f"{here.pad}{self.target(here)} = {form}"]
+
+    def fork(self) -> int:
+        self.forks += 1
+        return FORKED + 10 * self.forks
+
+    def together(self, here: Here) -> list[str]:
+        self.saw(here, "together")
+        # What may fail comes last, so that nothing lands behind an error: see the test's limits.
+        order = ["add", "twice", "look", "say", "book", "note.wait", "sleep", "hold", "picky"]
+        order += [] if here.saga else ["charge"]
+        chosen = sorted(
+            {*self.r.sample(order, self.r.randint(2, 3))}, key=order.index
+        )
+        base, calls, good = self.fork(), list[str](), list[int]()
+        for i, name in enumerate(chosen):
+            if name == "sleep":
+                calls.append(f"sleep(seconds({self.atom(here)} % 4))")
+            elif name == "note.wait":
+                calls.append("note.wait()")
+            else:
+                calls.append(f"{name}({base + i}, {self.value(here)})")
+                good += [i] if name in ("add", "twice", "look", "hold", "picky") else []
+        start = f"{here.pad}mark({self.tag()}, 0)"
+        forked = f"await together({', '.join(calls)})"
+        if not good or self.maybe(0.3):
+            return [start, f"{here.pad}{forked}"]
+        if self.maybe(0.3):
+            return [start, f"{here.pad}{self.target(here)} = ({forked})[{self.r.choice(good)}]"]
+        old = [n for n in here.names if n not in here.fixed]
+        one = self.r.choice(good)
+        names = [self.r.choice(old) if i == one else "_" for i in range(len(calls))]
+        if "_" in names and names.count("_") > 1:
+            names = [n if n != "_" else f"_{i}" for i, n in enumerate(names)]
+        return [start, f"{here.pad}{', '.join(names)} = {forked}"]
+
+    def race(self, here: Here) -> list[str]:
+        """`first` with a step in it."""
+        self.saw(here, "race")
+        base = self.fork()
+        names = ("add", "twice", "look", "picky")
+        calls = [self.call(here, base, names)]
+        rival = self.r.choice(["step", "after", "signal"])
+        start = f"{here.pad}mark({self.tag()}, 0)"
+        if rival == "step":
+            calls.append(self.call(here, base + 1, names))
+            return [start, f"{here.pad}{self.target(here)} = await first({', '.join(calls)})"]
+        calls.append(f"after(seconds({self.r.randint(0, 2)}))" if rival == "after" else "note.wait()")
+        self.r.shuffle(calls)
+        name = self.target(here)
+        other = "Elapsed()" if rival == "after" else "Item(n=m)"
+        pad, number = here.pad, f"r{self.tag()}"
+        gives = "9" if rival == "after" else "m"
+        here_lines = [start, f"{pad}match await first({', '.join(calls)}):"]
+        here_lines += [f"{pad}{PAD}case {other}:", f"{pad}{PAD * 2}{name} = {gives}"]
+        here_lines += [f"{pad}{PAD}case int({number}):", f"{pad}{PAD * 2}{name} = {number}"]
+        return self.settled(here, here_lines, name)
+
+    def settled(self, here: Here, lines: list[str], name: str) -> list[str]:
+        """Give a variable that only the cases assign a value before."""
+        return [f"{here.pad}{name} = {self.atom(replace(here, names=['x']))}", *lines]
+
+    def deferred(self, here: Here) -> list[str]:
+        """`first` of waits, told apart by `match`."""
+        self.saw(here, "first")
+        self.saw(here, "match")
+        pad, timer = here.pad, f"after(seconds({self.r.randint(0, 9)}))"
+        if here.moments and self.maybe(0.4):
+            self.saw(here, "at")
+            timer = f"at({self.r.choice(here.moments)} + seconds({self.r.randint(0, 9)}))"
+        calls = ["note.wait()", timer, *(["word.wait()"] if self.maybe(0.4) else [])]
+        self.r.shuffle(calls)
+        inner = here.within("match", pad=pad + PAD * 2)
+        lines = [f"{pad}match await first({', '.join(calls)}):"]
+        if self.maybe(0.4):
+            lines += [f"{pad}{PAD}case Item(n=n) if n > {self.atom(here)}:"]
+            lines += self.block(replace(inner, names=[*here.names, "n"], fixed=here.fixed | {"n"}))
+        lines += [f"{pad}{PAD}case Item(n=n):"]
+        lines += self.block(replace(inner, names=[*here.names, "n"], fixed=here.fixed | {"n"}))
+        if len(calls) == 3 and self.maybe(0.7):
+            lines += [f"{pad}{PAD}case str(w):", f"{pad}{PAD * 2}mark({self.tag()}, len(w))"]
+        lines += [f"{pad}{PAD}case {self.r.choice(['Elapsed()', '_'])}:"]
+        return lines + self.block(replace(inner, names=list(here.names)))
+
+    def wait(self, here: Here) -> list[str]:
+        self.saw(here, "signal")
+        if self.maybe(0.5):
+            return [f"{here.pad}mark({self.tag()}, len(await word.wait()))"]
+        return [f"{here.pad}{self.target(here)} = (await note.wait()).n"]
+
+    def sleep(self, here: Here) -> list[str]:
+        if here.moments and self.maybe(0.5):
+            self.saw(here, "sleep_until")
+            moment = self.r.choice(here.moments)
+            return [f"{here.pad}await sleep_until({moment} + seconds({self.atom(here)} % 9))"]
+        self.saw(here, "sleep")
+        return [f"{here.pad}await sleep(seconds({self.atom(here)} % 5))"]
+
+    def moment(self, here: Here) -> list[str]:
+        self.saw(here, "now")
+        if here.moments:
+            since = f"(now() - {self.r.choice(here.moments)}).seconds"
+            return [f"{here.pad}{self.target(here)} = mark({self.tag()}, {since})"]
+        return [f"{here.pad}mark({self.tag()}, now().second)"]
+
+    def grow(self, here: Here) -> list[str]:
+        """A value changed in place."""
+        self.saw(here, "change in place")
+        return [f"{here.pad}xs.append({self.value(here)})"]
+
+    def asserts(self, here: Here) -> list[str]:
+        self.saw(here, "assert")
+        return [f"{here.pad}assert {self.test(here)}, 'said {self.tag()}'"]
+
+    def implicit(self, here: Here) -> list[str]:
+        """What may raise by accident."""
+        self.saw(here, "accident")
+        a = self.atom(here)
+        form = self.r.choice([f"9 // ({a} % 3)", f"{{0: 1, 1: 2}}[{a} % 3]", f"[4, 5][{a} % 3]"])
+        return [f"{here.pad}{self.target(here)} = {form}"]
+
+    # --- jumps --------------------------------------------------------------------------------
+
+    def jump(self, here: Here) -> list[str]:
+        """A way out, mostly behind a condition."""
+        kinds = ["return", "raise", *(["break", "continue"] * 2 if here.loop else [])]
+        kinds += ["again", "from"] if here.error else []
+        kind = self.r.choice(kinds)
+        lines = {
+            "return": lambda: f"return {self.value(here)}",
+            "raise": lambda: f"raise {self.error(here)}",
+            "break": lambda: "break",
+            "continue": lambda: "continue",
+            "again": lambda: "raise",
+            "from": lambda: f"raise {self.error(here)} from {here.error}",
+        }
+        if kind == "return" and self.maybe(0.4):
+            text = f"return await {self.call(here)}"
+        else:
+            text = lines[kind]()
+        self.saw(here, {"again": "re-raise", "from": "raise from"}.get(kind, kind))
+        return [f"{here.pad}if {self.test(here)}:", f"{here.pad}{PAD}{text}"]
+
+    def error(self, here: Here) -> str:
+        a, tag = self.atom(here), self.tag()
+        forms = [f"Bad({tag})", f"Worse('w', {a})", f"Other({a}, {tag})", "KeyError('meant')"]
+        return self.r.choice(forms)
+
+    # --- nested statements --------------------------------------------------------------------
+
+    def if_(self, here: Here) -> list[str]:
+        self.saw(here, "if")
+        test = self.test(here)
+        if self.maybe(0.3):
+            self.saw(here, "await in test")
+            test = f"await {self.call(here)} % 2"
+        lines = [f"{here.pad}if {test}:", *self.block(here.within("if"))]
+        if self.maybe(0.3):
+            self.saw(here, "elif")
+            lines += [f"{here.pad}elif {self.test(here)}:", *self.block(here.within("elif"))]
+        if self.maybe(0.6):
+            self.saw(here, "else")
+            lines += [f"{here.pad}else:", *self.block(here.within("else"))]
+        return lines
+
+    def while_(self, here: Here) -> list[str]:
+        self.saw(here, "while")
+        k = f"k{self.tag()}"
+        here.names.append(k)
+        inner = here.within("while", loop=True, fixed=here.fixed | {k})
+        test, first = f"{k} < {self.r.randint(1, 3)}", f"{inner.pad}{k} += 1"
+        lines = [f"{here.pad}{k} = 0"]
+        if self.maybe(0.3):
+            self.saw(here, "while True")
+            stop = [f"{inner.pad}if {k} > {self.r.randint(1, 3)}:", f"{inner.pad}{PAD}break"]
+            return [*lines, f"{here.pad}while True:", first, *stop, *self.block(inner)]
+        if self.maybe(0.3):
+            self.saw(here, "await in test")
+            test += f" and await {self.call(here)} < 40"
+        lines += [f"{here.pad}while {test}:", first, *self.block(inner)]
+        return lines + self.orelse(here, "while else")
+
+    def orelse(self, here: Here, construct: str) -> list[str]:
+        if not self.maybe(0.35):
+            return []
+        self.saw(here, construct)
+        return [f"{here.pad}else:", *self.block(here.within(construct))]
+
+    def for_(self, here: Here) -> list[str]:
+        kind = self.r.choice(["list", "tuple", "range"])
+        self.saw(here, f"for over {kind}")
+        v, a = f"i{self.tag()}", self.atom(here)
+        names = [v]
+        over = {
+            "list": f"[{a}, {self.value(here)}, {self.r.randint(0, 9)}][: {a} % 4]",
+            "tuple": f"({a}, {self.value(here)})",
+            "range": self.r.choice([f"range({a} % 4)", f"range(1, {self.r.randint(1, 4)})"]),
+        }[kind]
+        target = v
+        if kind == "list" and self.maybe(0.4):
+            self.saw(here, "unpacking")
+            names = [v, f"{v}b"]
+            over, target = f"[({a}, 1), (2, {self.value(here)})]", f"{v}, {v}b"
+        if kind == "list" and len(names) == 1 and self.maybe(0.2):
+            over = "xs[:3]"
+        if kind == "range" and self.maybe(0.2):
+            over = f"range((await {self.call(here)}) % 3)"
+        inner = here.within("for", loop=True)
+        inner.names.extend(names)
+        lines = [f"{here.pad}for {target} in {over}:", *self.block(inner)]
+        return lines + self.orelse(here, "for else")
+
+    def try_(self, here: Here) -> list[str]:
+        self.saw(here, "try")
+        lines = [f"{here.pad}try:", *self.block(here.within("try"), self.risk)]
+        for _ in range(self.r.choice([1, 1, 2, 3])):
+            named = self.maybe(0.7)
+            e = f"e{self.tag()}"
+            lines.append(f"{here.pad}except {self.r.choice(HANDLED)}{f' as {e}' if named else ''}:")
+            inner = here.within("except", error=e if named else here.error)
+            lines += [f"{inner.pad}seen({self.tag()}, {e})"] if named else []
+            self.saw(here, "except")
+            lines += self.block(inner, self.again if self.maybe(0.2) else None)
+        if self.maybe(0.4):
+            self.saw(here, "try else")
+            lines += [f"{here.pad}else:", *self.block(here.within("try else"))]
+        return lines
+
+    def risk(self, here: Here) -> list[str]:
+        """Something for the handlers to catch."""
+        return self.r.choice([self.jump, self.implicit, self.risky, self.asserts])(here)
+
+    def risky(self, here: Here) -> list[str]:
+        self.saw(here, "step")
+        call = self.call(here, None, ("picky", "hold"))
+        return [f"{here.pad}{self.target(here)} = await {call}"]
+
+    def again(self, here: Here) -> list[str]:
+        self.saw(here, "re-raise")
+        return [f"{here.pad}raise"]
+
+    def saga(self, here: Here) -> list[str]:
+        self.saw(here, "saga")
+        inner = here.within("saga", saga=True)
+        name = self.r.choice(["hold", "book"])
+        self.saw(inner, name)
+        lines = [f"{here.pad}async with saga():"]
+        lines += [f"{inner.pad}await {name}({self.tag()}, {self.value(inner)})"]
+        lines += self.block(inner)
+        if not here.saga and self.maybe(0.4):  # the pivot: nothing follows it in the saga
+            self.saw(inner, "pivot")
+            pivot = self.r.choice(["charge", "seal"])
+            self.saw(inner, pivot)
+            lines += [f"{inner.pad}await {pivot}({self.tag()}, {self.value(inner)})"]
+        return lines
