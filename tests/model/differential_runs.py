@@ -87,10 +87,14 @@ def told(error: BaseException) -> tuple[str, tuple[Any, ...]]:
     return type(error).__name__, error.args
 
 
-def same(python: Outcome, net: Outcome) -> bool:
-    """Whether the net did what Python does; a stall is the same accident, nothing undone (C17)."""
+def same(python: Outcome, net: Outcome, again: bool = False) -> bool:
+    """Whether the net did what Python does; a stall is the same accident, nothing undone (C17).
+
+    `again`: the program re-raises what it caught, and an accident raised again is meant.
+    """
     if net.how != "stalled":
-        return python == net
+        accident = net.how == "raised" and net.what[0] in ACCIDENTS and net.what[1] != ("meant",)
+        return python == net and (again or not accident)
     if python.how != "raised" or python.what != net.what or net.what[0] not in ACCIDENTS:
         return False
     rest = python.trace[len(net.trace) :]

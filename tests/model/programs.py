@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from .differential_world import FORKED
 
 PAD = "    "
-STATEMENTS = 11
+STATEMENTS = 8
 """About so many statements a program has: more would only be slower, not different."""
 HANDLED = (
     "Worse",
@@ -338,7 +338,7 @@ class _Writer:
     def jump(self, here: Here) -> list[str]:
         """A way out, mostly behind a condition."""
         kinds = ["return", "raise", *(["break", "continue"] * 2 if here.loop else [])]
-        kinds += ["again", "from"] if here.error else []
+        kinds += ["again", "from", "from"] if here.error else []
         kind = self.r.choice(kinds)
         lines = {
             "return": lambda: f"return {self.value(here)}",
