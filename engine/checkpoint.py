@@ -23,7 +23,7 @@ class _Entry(msgspec.Struct, array_like=True):
     key: str
     arguments: list[Raw]
     known: bool
-    result: Raw | None
+    result: list[Raw]  # none or one: `Raw | None` would read back as null alone
 
 
 class _Token(msgspec.Struct, array_like=True):
@@ -59,7 +59,7 @@ def _token(net: Net, place: int, token: Token) -> _Token:
 
 
 def _entry(entry: Entry) -> _Entry:
-    result = None if entry.result is None else Raw(entry.result.raw)
+    result = [] if entry.result is None else [Raw(entry.result.raw)]
     arguments = [Raw(a.raw) for a in entry.arguments]
     return _Entry(entry.site, entry.seq, entry.key, arguments, entry.known, result)
 
@@ -82,5 +82,6 @@ def _read(net: Net, entry: _Entry, value: Callable[[str, str, bytes], Any]) -> E
     arguments = tuple(
         value(name, "", bytes(raw)) for name, raw in zip(names, entry.arguments, strict=True)
     )
-    result = None if entry.result is None else value("$result", entry.site, bytes(entry.result))
+    results = [value("$result", entry.site, bytes(raw)) for raw in entry.result]
+    result = results[0] if results else None
     return Entry(entry.site, entry.seq, entry.key, arguments, entry.known, result)

@@ -23,11 +23,13 @@ _INPUTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def values_of(program: Program) -> Callable[[str, str, bytes], Value]:
-    """Make frame values of stored bytes: by the variable's codec, else by the step's result."""
+    """Make frame values of stored bytes: by the variable's codec, else by what the site brings."""
 
     def value(variable: str, site: str, raw: bytes) -> Value:
-        codec = program.codecs.get(variable)
-        return Value.of(program.results[site] if codec is None else codec, raw)
+        codec = program.codecs.get(variable) or program.results.get(site)
+        if codec is None:  # a message that no variable is bound to
+            codec = program.channels[program.net.site[site].target]
+        return Value.of(codec, raw)
 
     return value
 
