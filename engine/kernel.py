@@ -343,11 +343,13 @@ def fold(
     if not 0 <= transition < len(wiring.net.transitions):
         raise IllegalFiring(str(transition), "the net has no such transition")
     told = wiring.net.transitions[transition]
-    given: dict[str, Any] = {name: value(name, "", bytes(raw)) for name, raw in body.d.items()}
+    given: dict[str, Any] = {}
     raw = body.e if told.binds == ERROR else body.r
     if bytes(raw):
         name = told.binds or RESULT
         given[name] = value(name, told.site, bytes(raw))
+    # What the glue changed comes last: it may have changed the very result it was given.
+    given |= {name: value(name, "", bytes(raw)) for name, raw in body.d.items()}
     moment = Moment(seq, at, body.k)
     marking = replay(wiring, state.marking, transition, given, moment, body.p)
     return _after(wiring, state, transition, marking, moment)
