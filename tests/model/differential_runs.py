@@ -266,7 +266,9 @@ class _Net:
 
     def racing(self) -> bool:
         """Whether a race is on: there the order of the ends decides."""
-        return any(self.program.net.places[p].name.startswith("in first") for p in self.state.marking)
+        return any(
+            self.program.net.places[p].name.startswith("in first") for p in self.state.marking
+        )
 
     def perform(self, call: Call) -> tuple[bool, Any]:
         step: Step[..., Any] = self.program.steps[call.site.name]
@@ -324,4 +326,3 @@ def _inputs(frame: dict[str, Any]) -> Raw:
 
 def _record(seq: int, kind: Kind, transition: int, at: int, body: Body) -> Record:
     return Record(seq, 0, kind, transition, at, bodies.encode(body), b"")
-

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from perdure.model import firing, marking
-from perdure.model.compiler import emit_calls, emit_scopes, glue, normal
+from perdure.model.compiler import emit, glue, normal
 from perdure.model.compiler.blocks import Leave
 from perdure.model.compiler.calls import Calls
 from perdure.model.compiler.emit import Emitter
@@ -24,12 +24,14 @@ from perdure.model.net import StackOp
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 
-def _wrapped(
-    patch: pytest.MonkeyPatch, owner: Any, name: str, change: Callable[..., Any]
-) -> None:
+def _wrapped(patch: pytest.MonkeyPatch, owner: Any, name: str, change: Callable[..., Any]) -> None:
     """Replace `owner.name` by a function that gets the true one first."""
     true = getattr(owner, name)
-    patch.setattr(owner, name, lambda *args, **kwargs: change(true, *args, **kwargs))
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return change(true, *args, **kwargs)
+
+    patch.setattr(owner, name, wrapper)
 
 
 def else_dropped(patch: pytest.MonkeyPatch) -> None:
@@ -83,7 +85,11 @@ def break_continues(patch: pytest.MonkeyPatch) -> None:
 
 def argument_after(patch: pytest.MonkeyPatch) -> None:
     """What stands before an await in an expression is evaluated after it."""
-    patch.setattr(Expressions, "_kept", lambda self, value, *more, **func: value)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]  # any arguments
+
+    def change(true: Any, self: Any, value: Any, *more: Any, **named: Any) -> Any:
+        return value
+
+    _wrapped(patch, Expressions, "_kept", change)
 
 
 def undo_reversed(patch: pytest.MonkeyPatch) -> None:
@@ -126,7 +132,7 @@ def first_contender_always(patch: pytest.MonkeyPatch) -> None:
     def change(true: Any, emitter: Any, block: Any, ways: Any) -> Any:
         return true(emitter, replace(block, sites=block.sites[:1]), ways)
 
-    _wrapped(patch, emit_calls, "emit_wait", change)
+    _wrapped(patch, emit, "emit_wait", change)
 
 
 def saga_undoes_nothing(patch: pytest.MonkeyPatch) -> None:
@@ -135,7 +141,7 @@ def saga_undoes_nothing(patch: pytest.MonkeyPatch) -> None:
     def change(true: Any, emitter: Any, block: Any, ways: Any) -> Any:
         return emitter.emit(block.body, ways)
 
-    _wrapped(patch, emit_scopes, "emit_saga", change)
+    _wrapped(patch, emit, "emit_saga", change)
 
 
 def else_of_try_guarded(patch: pytest.MonkeyPatch) -> None:
@@ -173,7 +179,11 @@ def and_taken_as_or(patch: pytest.MonkeyPatch) -> None:
 
 def accident_taken_as_meant(patch: pytest.MonkeyPatch) -> None:
     """An exception nobody meant leaves the glue as if it had been raised on purpose."""
-    patch.setattr(glue, "leaves", lambda error, types: True)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]  # any arguments
+
+    def change(true: Any, error: Any, types: Any) -> bool:
+        return True
+
+    _wrapped(patch, glue, "leaves", change)
 
 
 def change_in_place_lost(patch: pytest.MonkeyPatch) -> None:

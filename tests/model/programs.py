@@ -223,9 +223,7 @@ class _Writer:
         # What may fail comes last, so that nothing lands behind an error: see the test's limits.
         order = ["add", "twice", "look", "say", "book", "note.wait", "sleep", "hold", "picky"]
         order += [] if here.saga else ["charge"]
-        chosen = sorted(
-            {*self.r.sample(order, self.r.randint(2, 3))}, key=order.index
-        )
+        chosen = sorted({*self.r.sample(order, self.r.randint(2, 3))}, key=order.index)
         base, calls, good = self.fork(), list[str](), list[int]()
         for i, name in enumerate(chosen):
             if name == "sleep":
@@ -259,7 +257,9 @@ class _Writer:
         if rival == "step":
             calls.append(self.call(here, base + 1, names))
             return [start, f"{here.pad}{self.target(here)} = await first({', '.join(calls)})"]
-        calls.append(f"after(seconds({self.r.randint(0, 2)}))" if rival == "after" else "note.wait()")
+        calls.append(
+            f"after(seconds({self.r.randint(0, 2)}))" if rival == "after" else "note.wait()"
+        )
         self.r.shuffle(calls)
         name = self.target(here)
         other = "Elapsed()" if rival == "after" else "Item(n=m)"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from perdure.engine import Engine
+from perdure.engine.client import Engine
 from perdure.model.compiler.compile import compile_workflow
 from perdure.model.compiler.findings import CompileError
 from perdure.model.errors import Stalled
