@@ -364,6 +364,11 @@ CODES: Mapping[str, Code] = {
         "SQLite has one writer: all other executions wait.",
         "Fetch and compute before, only write inside.",
     ),
+    "PD710": Code(
+        "A decision about an effect is refused.",
+        "Somebody settled it before, or this cannot be said of it now.",
+        "`perdure desk` lists what waits, with what may be said of it.",
+    ),
     "PD801": Code(
         "The store cannot be used now.",
         "It is locked, full or damaged; nothing was written.",

@@ -6,21 +6,19 @@ that runs the execution is not asked. How it is shown stands elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from ..engine import bodies, checkpoint, kernel
+from ..engine import bodies, kernel
 from ..engine.bodies import Body
 from ..engine.definitions import Definition
-from ..engine.definitions import read as read_definition
 from ..engine.kernel import State, Wait
 from ..engine.loading import fold
+from ..engine.looking import View, definition_of, required, view
 from ..engine.records import NO_TRANSITION, Kind, Record
-from ..engine.store import AttemptRow, EffectRow, ExecutionRow, Store
+from ..engine.store import EffectRow, ExecutionRow
 from ..engine.stored import Stored, stored
-from ..model.errors import NoSuchExecution
 from ..model.marking import Entry, Token
 from ..model.net import Net, PlaceKind
 
@@ -34,58 +32,6 @@ _AT_WORK = {
 }
 
 Document = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class View:
-    """An execution as stored; `state` is None when its net is not stored here."""
-
-    row: ExecutionRow
-    definition: Definition | None
-    state: State | None
-    attempts: Sequence[AttemptRow]
-    effects: Sequence[EffectRow]
-    last: Record | None
-    unread: Mapping[str, int]  # channel -> messages nobody has taken
-
-    @property
-    def net(self) -> Net | None:
-        """Its net, if stored."""
-        return None if self.definition is None else self.definition.net
-
-
-async def required(store: Store, key: str) -> ExecutionRow:
-    """The execution of this id; raises `NoSuchExecution`."""
-    row = await store.find(key)
-    if row is None:
-        raise NoSuchExecution(key)
-    return row
-
-
-async def definition_of(store: Store, row: ExecutionRow) -> Definition | None:
-    """The stored definition of the net it runs on."""
-    raw = await store.definition(row.net)
-    return None if raw is None else read_definition(raw)
-
-
-async def view(store: Store, key: str) -> View:
-    """Read an execution; raises `NoSuchExecution`."""
-    row = await required(store, key)
-    definition = await definition_of(store, row)
-    state = None
-    records = await store.log(row.id, row.checkpoint_seq)
-    if definition is not None:
-        start = None
-        if row.checkpoint is not None:
-            start = checkpoint.decode(definition.net, row.checkpoint, stored)
-        state = fold(definition, start, records, stored)
-    last = records[-1] if records else None
-    unread: dict[str, int] = {}
-    for message in await store.messages(row.id):
-        if message.consumed_at is None:
-            unread[message.channel] = unread.get(message.channel, 0) + 1
-    attempts, effects = await store.attempts(row.id), await store.effects(row.id)
-    return View(row, definition, state, attempts, effects, last, unread)
 
 
 def state_at(definition: Definition, records: Sequence[Record], seq: int) -> State:
@@ -282,3 +228,23 @@ def ended(seen: View) -> Document:
 def _short(raw: bytes) -> str:
     text = bytes(raw).decode()
     return text if len(text) <= 60 else text[:59] + "…"
+
+
+__all__ = [
+    "Document",
+    "View",
+    "attempts",
+    "definition_of",
+    "doubts",
+    "effect",
+    "ended",
+    "marking",
+    "record",
+    "required",
+    "says",
+    "state_at",
+    "summary",
+    "view",
+    "waits",
+    "when",
+]

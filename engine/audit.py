@@ -34,7 +34,10 @@ from .records import NO_TRANSITION, Kind, Record, broken, genesis
 from .store import EffectRow, ExecutionRow, MessageRow, Status, Store
 from .stored import stored
 
-_WITHOUT_TRANSITION = frozenset({Kind.STARTED, Kind.CLAIMED, Kind.STALLED, Kind.FINISHED})
+_WITHOUT_TRANSITION = frozenset(
+    {Kind.STARTED, Kind.CLAIMED, Kind.STALLED, Kind.FINISHED, Kind.CONSUMED, Kind.DECIDED}
+)
+_TELLS_OF_MAIL = {Kind.CONSUMED: {CANCEL, DESK}, Kind.DECIDED: {DESK}}
 # Written down again here and not imported: the audit must not share a mistake with the writer.
 _OUTCOME: Mapping[TransitionKind, str] = {
     TransitionKind.LANDED: "landed",
@@ -204,6 +207,8 @@ class _Judge:
             raise IllegalFiring(str(record.transition), "the net has no such transition")
         told = self.net.transitions[record.transition]
         word = KIND_OF.get(told.kind, Kind.FIRED)
+        if body.stands and told.kind is TransitionKind.UNDO:
+            word = Kind.DECIDED
         if record.kind is not word:
             raise IllegalFiring(told.name, f"its word is {word.word}, not {record.kind.word}")
         self._guards(state, told, record, body)
@@ -217,6 +222,8 @@ class _Judge:
     def _without_transition(self, state: State, record: Record, body: Body) -> None:
         if record.kind not in _WITHOUT_TRANSITION or record.kind is Kind.STARTED:
             raise IllegalFiring(record.kind.word, "it names no transition")
+        if record.kind in _TELLS_OF_MAIL:
+            self._taken(record, body, record.kind.word, _TELLS_OF_MAIL[record.kind])
         if record.kind is not Kind.FINISHED:
             return
         status = kernel.final_status(self.wiring, state)
@@ -251,7 +258,8 @@ class _Judge:
             return
         if told.kind is TransitionKind.UNDO:
             (place,) = self.wiring.takes[record.transition][:1]
-            key, outcome = state.marking[place].frame[told.stack][-1].key, "undone"
+            key = state.marking[place].frame[told.stack][-1].key
+            outcome = "stands" if body.stands else "undone"
         elif told.kind in _OUTCOME:
             key, outcome = state.intents[told.site].key, _OUTCOME[told.kind]
         else:
@@ -260,9 +268,15 @@ class _Judge:
         self.lines[key] = line._replace(outcome=outcome, outcome_seq=record.seq, by=body.by)
 
     def _takes(self, told: Transition, record: Record, body: Body) -> None:
-        if told.kind in _TAKES_MAIL and not body.m:
-            self._say("message", record.seq, f"{told.name} takes a message and names none")
+        channels = {CANCEL} if told.kind is TransitionKind.CANCEL else {DESK, EVIDENCE}
+        if told.kind is TransitionKind.RECEIVE:
+            channels = {self.net.site[told.site].target}
+        if told.kind in _TAKES_MAIL or body.m:
+            self._taken(record, body, told.name, channels)
+
+    def _taken(self, record: Record, body: Body, name: str, channels: set[str]) -> None:
         if not body.m:
+            self._say("message", record.seq, f"{name} takes a message and names none")
             return
         message = self.mail.get(body.m)
         if message is None:
@@ -271,11 +285,8 @@ class _Judge:
         if body.m in self.taken:
             self._say("message", record.seq, f"message {body.m} was taken before")
         self.taken[body.m] = record.seq
-        channels = {CANCEL} if told.kind is TransitionKind.CANCEL else {DESK, EVIDENCE}
-        if told.kind is TransitionKind.RECEIVE:
-            channels = {self.net.site[told.site].target}
         if message.channel not in channels:
-            self._say("message", record.seq, f"{told.name} took a message of {message.channel!r}")
+            self._say("message", record.seq, f"{name} took a message of {message.channel!r}")
 
     # --- what is stored beside the log ----------------------------------------------------------
 
@@ -284,10 +295,6 @@ class _Judge:
             taken = self.taken.get(number)
             if message.consumed_at == taken:
                 continue
-            asks_again = taken is None and message.channel in (DESK, EVIDENCE)
-            last = self.history.records[-1].seq
-            if asks_again and message.consumed_at is not None and message.consumed_at <= last:
-                continue  # "ask the probe again" changes no marking, so no record tells it
             says = f"message {number} is marked as taken at {message.consumed_at}, not {taken}"
             self._say("message", taken, says)
 

@@ -36,6 +36,8 @@ class Body(msgspec.Struct, omit_defaults=True, frozen=True):
     status: str = ""  # finished
     unread: int = 0  # finished: messages nobody took
     may: bool = False  # drained while an idempotent call ran: it may have happened
+    lacks: bool = False  # in doubt: the call landed, only its value is missing (rule 26)
+    stands: bool = False  # decided: an effect is left standing, its undo will not run (rule 44)
 
 
 _ENCODE = msgspec.json.Encoder(order="deterministic").encode

@@ -19,10 +19,12 @@ from ..model.language.steps import Step
 from ..model.net import TransitionKind
 from ..model.values import ValueRefused
 from . import post
+from .bodies import Raw
 from .clock import Clock
+from .decisions import Decision
 from .driver import PROBES_MAX, Driver
 from .instance import Instance
-from .kernel import Call
+from .kernel import Call, counter
 from .leases import Lease
 from .store import Ambiguous, AttemptRow, Fenced, Store
 from .world import Invocation, World
@@ -39,6 +41,11 @@ class Running:
     settling: bool
     task: asyncio.Task[None] | None = None
     cancelled: bool = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether the call may have left already."""
+        return self.task is not None
 
     def cancel(self) -> None:
         """Give the call up, before or while it runs; its outcome is dropped."""
@@ -116,12 +123,9 @@ class Caller:
             return
 
     async def _turn(self, instance: Instance, call: Call, step: Step[..., Any]) -> None:
-        """Wait for the backoff, for a probe's earliest moment, and for enough lease."""
-        row = instance.attempts.get(_counter(call))
+        """Wait for the backoff and for enough lease; probes and undos wait in the driver."""
+        row = instance.attempts.get(counter(call))
         moment = row.next_at if row else 0
-        if call.role == "probe" and step.timeout is not None:
-            opened = instance.state.intents[call.site.name]
-            moment = max(moment, opened.at + int(step.timeout.total_seconds() * 1e6))
         while (left := moment - self.store.now()) > 0:
             await self.clock.sleep(left / 1e6)
         if not (call.role == "step" and step.effect in _FREE):
@@ -135,7 +139,7 @@ class Caller:
         invocation = Invocation(
             call.role, step, _arguments(call, step), call.key, order, call.site.name, tx
         )
-        if step.timeout is None or call.role != "step":
+        if step.timeout is None:  # else that of its probe and its undo too
             return await self.world.call(invocation)
         async with asyncio.timeout(step.timeout.total_seconds()):
             return await self.world.call(invocation)
@@ -144,26 +148,43 @@ class Caller:
         self, instance: Instance, call: Call, step: Step[..., Any], running: Running, result: Any
     ) -> bool:
         """Fire what an answer means; False when the call is to be made again."""
-        if call.role == "probe" and not isinstance(result, (Landed, Voided)):
-            reason = result.reason if isinstance(result, InDoubt) else f"it answered {result!r}"
-            return self._again(instance, call, _PROBING, StepFailed("InDoubt", reason))
         if running.cancelled:
             return True
         if not instance.alive:
             await self._testify(instance, call, step, result)
             return True
-        self._end(instance, call)
+        unsure = self._unsure(instance, call, result)
+        if unsure is not None:
+            self._later(instance, call, _PROBING, StepFailed("InDoubt", unsure))
+            return True
+        said = self._end(instance, call)
         if call.role == "undo":
-            self._fire(instance, call, _UNDONE if call.entry else TransitionKind.UNDID)
+            self._fire(instance, call, _UNDONE if call.entry else TransitionKind.UNDID, said=said)
         elif call.role == "step":
-            self._landed(instance, call, step, result)
+            self._landed(instance, call, step, result, said)
         elif isinstance(result, Voided):
-            self._fire(instance, call, TransitionKind.VOIDED, said={"by": "probe"})
+            self._fire(instance, call, TransitionKind.VOIDED, said={"by": "probe", **said})
         else:
-            value = cast("Landed[Any]", result).value
-            self._fire_value(instance, call, TransitionKind.SETTLED, value, {"by": "probe"})
+            value, said = cast("Landed[Any]", result).value, {"by": "probe", **said}
+            self._fire_value(instance, call, TransitionKind.SETTLED, value, said)
         self.driver.pump(instance)
         return True
+
+    def _unsure(self, instance: Instance, call: Call, result: Any) -> str | None:
+        """Why an answer of a probe settles nothing; None when it does, or is no probe's."""
+        if call.role != "probe" or isinstance(result, Voided):
+            return None
+        if isinstance(result, InDoubt):
+            return result.reason
+        if not isinstance(result, Landed):
+            return f"it answered {shown(result)}"
+        settled = self.driver.transition(instance, call.place, TransitionKind.SETTLED)
+        assert settled is not None
+        try:
+            post.result_codec(instance, settled).seal(cast("Landed[Any]", result).value)
+        except ValueRefused as refused:
+            return f"its value cannot be stored: {refused}"
+        return None
 
     async def _failed(
         self,
@@ -176,13 +197,14 @@ class Caller:
         """Fire what an exception means; False when the call is to be made again."""
         if running.cancelled or not instance.alive:
             return True
-        if call.role == "probe":
-            return self._again(instance, call, _PROBING, error)
-        if call.role == "undo":
-            return self._again(instance, call, WITHOUT_END, error)
+        if call.role != "step":
+            retry = _PROBING if call.role == "probe" else WITHOUT_END
+            self._later(instance, call, retry, error)
+            return True
         if not step.effect.intent:
             if not step.retry.gives_up(self._count(instance, call) + 1, error):
-                return self._again(instance, call, step.retry, error)
+                self._again(instance, call, step.retry, error)
+                return False
             self._end(instance, call)
             self._raise(instance, call, TransitionKind.RAISES, error)
         elif isinstance(error, step.refused):
@@ -219,8 +241,7 @@ class Caller:
                     result = await transaction.run(lambda tx: self._once(instance, call, step, tx))
                     if running.cancelled or not instance.alive:
                         raise asyncio.CancelledError
-                    self._end(instance, call)
-                    self._landed(instance, call, step, result)
+                    self._landed(instance, call, step, result, self._end(instance, call))
                     flying = instance.fly()
                     if flying is None:  # the glue behind it got stuck: the writes go too
                         raise _Stuck
@@ -250,9 +271,16 @@ class Caller:
 
     # --- firing -------------------------------------------------------------------------------
 
-    def _landed(self, instance: Instance, call: Call, step: Step[..., Any], result: Any) -> None:
+    def _landed(
+        self,
+        instance: Instance,
+        call: Call,
+        step: Step[..., Any],
+        result: Any,
+        said: dict[str, Any],
+    ) -> None:
         kind = TransitionKind.LANDED if step.effect.intent else TransitionKind.STEP
-        self._fire_value(instance, call, kind, result, {})
+        self._fire_value(instance, call, kind, result, said)
 
     def _fire_value(
         self,
@@ -267,16 +295,13 @@ class Caller:
         try:
             value = post.result_codec(instance, transition).seal(result)
         except ValueRefused as refused:
-            why = f"{call.site.name} returned {result!r}, which cannot be stored: {refused}"
+            why = f"{call.site.name} returned {shown(result)}, which cannot be stored: {refused}"
             crash = self.driver.transition(instance, call.place, TransitionKind.CRASH)
             if crash is None:
                 self.driver.stall(instance, why)
             else:  # it landed; only the value is missing (rule 26)
-                self.driver.fire(instance, crash, said={"why": why})
+                self.driver.fire(instance, crash, said={"why": why, "lacks": True})
             return
-        attempts = self._count(instance, call)
-        if attempts:
-            said = {**said, "n": attempts + 1}
         self.driver.fire(instance, transition, value, said)
 
     def _fire(
@@ -307,34 +332,36 @@ class Caller:
     # --- counting -----------------------------------------------------------------------------
 
     def _count(self, instance: Instance, call: Call) -> int:
-        row = instance.attempts.get(_counter(call))
+        row = instance.attempts.get(counter(call))
         return row.tries if row else 0
 
-    def _again(self, instance: Instance, call: Call, retry: Retry, error: Exception) -> bool:
-        """Count a failed attempt and say when the next one is; True when a person is asked now."""
+    def _later(self, instance: Instance, call: Call, retry: Retry, error: Exception) -> None:
+        """A probe or an undo failed: when it is its turn again, or a person is asked, is seen."""
+        self._again(instance, call, retry, error)
+        instance.running.pop(self.driver.wish_of(call), None)
+        self.driver.committer.dirty(instance)
+        self.driver.pump(instance)
+
+    def _again(self, instance: Instance, call: Call, retry: Retry, error: Exception) -> None:
+        """Count a failed attempt and say when the next one is."""
         now = self.store.now()
-        counter = _counter(call)
-        before = instance.attempts.get(counter)
+        name = counter(call)
+        before = instance.attempts.get(name)
         count = before.tries + 1 if before else 1
         wait = retry.wait_seconds(count)
         first = before.first_at if before else now
         text = f"{type(error).__name__}: {error}"
-        row = AttemptRow(instance.id, counter, count, first, now + int(wait * 1e6), text)
-        instance.attempts[counter] = row
-        instance.append().attempts.append(row)
+        row = AttemptRow(instance.id, name, count, first, now + int(wait * 1e6), text)
+        instance.keep(row)
         if wait >= 1:
             self.driver.committer.dirty(instance)
-        if call.role == "probe" and count >= PROBES_MAX:
-            instance.running.pop(self.driver.wish_of(call), None)
-            self.driver.committer.dirty(instance)
-            self.driver.pump(instance)
-            return True
-        return False
 
-    def _end(self, instance: Instance, call: Call) -> None:
+    def _end(self, instance: Instance, call: Call) -> dict[str, Any]:
+        """The call has an outcome; how many attempts it took, where more than one."""
+        tries = self._count(instance, call)
         instance.running.pop(self.driver.wish_of(call), None)
-        if instance.attempts.pop(_counter(call), None) is not None:
-            instance.append().attempts_done.append(_counter(call))
+        instance.forget(counter(call))
+        return {"n": tries + 1} if tries else {}
 
     async def _testify(
         self, instance: Instance, call: Call, step: Step[..., Any], result: Any
@@ -346,7 +373,7 @@ class Caller:
             raw = instance.program.results[call.site.name].encode(result)
         except ValueRefused:
             return
-        said = post.Decision(call.key, "landed", post.Raw(raw), why="the caller's late answer")
+        said = Decision(call.key, "landed", Raw(raw), why="the caller's late answer")
         await post.testify(self.store, instance.key, call.key, said)
 
 
@@ -357,9 +384,12 @@ class _Stuck(Exception):
     """Rolls a transactional step back whose glue got stuck."""
 
 
-def _counter(call: Call) -> str:
-    """Under which name attempts are counted: the site, its probe, or its undo."""
-    return call.site.name + {"step": "", "probe": "?", "undo": "!"}[call.role]
+def shown(value: object) -> str:
+    """A value for people, at any price: its `repr` is user code, and may be long."""
+    try:
+        return f"{value!r:.200}"
+    except Exception:
+        return f"a {type(value).__name__}"
 
 
 def _arguments(call: Call, step: Step[..., Any]) -> tuple[Any, ...]:

@@ -34,16 +34,23 @@ class _Token(msgspec.Struct, array_like=True):
     stacks: dict[str, list[_Entry]]
 
 
+class _Opened(msgspec.Struct, array_like=True):
+    seq: int
+    at: int
+    key: str
+    lacks: bool = False
+
+
 class _State(msgspec.Struct):
     tokens: list[_Token]
     calls: dict[str, tuple[int, int]]
-    intents: dict[str, tuple[int, int, str]]
+    intents: dict[str, _Opened]
 
 
 def encode(net: Net, state: State) -> bytes:
     """The bytes of a state."""
     tokens = [_token(net, place, token) for place, token in sorted(state.marking.items())]
-    intents = {site: (o.seq, o.at, o.key) for site, o in state.intents.items()}
+    intents = {site: _Opened(*opened) for site, opened in state.intents.items()}
     return msgspec.json.encode(_State(tokens, dict(state.calls), intents), order="deterministic")
 
 
@@ -73,7 +80,9 @@ def decode(net: Net, raw: bytes, value: Callable[[str, str, bytes], Any]) -> Sta
         for name, entries in token.stacks.items():
             frame[name] = tuple(_read(net, e, value) for e in entries)
         marking[net.place[token.place]] = Token(frame, token.seq, token.at)
-    intents: Mapping[str, Opened] = {s: Opened(*o) for s, o in stored.intents.items()}
+    intents: Mapping[str, Opened] = {
+        site: Opened(*msgspec.structs.astuple(o)) for site, o in stored.intents.items()
+    }
     return State(marking, stored.calls, intents)
 
 

@@ -30,14 +30,16 @@ from ..model.language.waits import Signal
 from ..model.language.workflows import Workflow
 from ..model.program import Program
 from ..model.values import Value, codec
-from . import bodies, kernel, post
+from . import bodies, desk, kernel, looking, post
 from .blocking import BlockingEngine
-from .bodies import NOTHING, Body, Raw
+from .bodies import Body, Raw
 from .clock import Clock, SystemClock
 from .definitions import describe
 from .differences import difference
+from .errors import DecisionRefused
 from .instance import Instance
 from .leases import own_identity
+from .looking import View
 from .records import NO_TRANSITION, Kind, genesis
 from .sqlite import SqliteStore
 from .store import Create, ExecutionRow, Status, Store
@@ -77,6 +79,13 @@ class Run(Generic[R]):
     async def send(self, signal: Signal[T], value: T, /, *, message_id: str | None = None) -> None:
         """Put a message into its inbox; durable when this returns."""
         await self._engine.send(self.id, signal, value, message_id=message_id)
+
+    async def look(self) -> View:
+        """Where it stands: marking with frames, waits, effects, unread messages, how it ended.
+
+        Read from the database in this process; the worker that runs it is not asked (rule 58).
+        """
+        return await looking.view(self._engine.store, self.id)
 
     async def cancel(self, *, reason: str) -> None:
         """Wish that it ends: what is under way settles, compensation runs, then it is cancelled."""
@@ -273,7 +282,7 @@ class Engine:
             ),
             "",
         )
-        landed = [e.site for e in await self.store.effects(row.id) if e.outcome == "landed"]
+        landed = [e.site for e in await self.store.effects(row.id) if e.outcome in _STANDING]
         return ExecutionCancelled(key, reason, tuple(landed))
 
     # --- steering -----------------------------------------------------------------------------
@@ -291,13 +300,36 @@ class Engine:
         await self._post(key, post.CANCEL, None, wish)
 
     async def decide(
-        self, key: str, effect: str, verdict: str, *, value: bytes = b"", by: str, reason: str = ""
-    ) -> None:
-        """Settle an effect in doubt: `verdict` is "landed" (with the JSON of its result), "voided",
-        "undone" or "probe"."""
-        raw = Raw(value) if value else NOTHING
-        decision = post.Decision(effect, verdict, raw, by, reason)
-        await self._post(key, post.DESK, None, msgspec.json.encode(decision))
+        self,
+        key: str,
+        effect: str,
+        verdict: str,
+        *,
+        value: bytes | None = None,
+        by: str,
+        reason: str = "",
+        wait: timedelta = timedelta(seconds=5),
+    ) -> bool:
+        """Decide about an effect that waits for a person; `effect` is its key.
+
+        Of an effect in doubt: "landed" (with the JSON of its result) or "voided"; "probe" asks the
+        probe again. Of an undo that fails: "done" by hand, "stand" (it is left standing), "retry".
+        True once it is taken, False when nobody took it within `wait`: it stays in the inbox.
+        Raises `DecisionRefused`, with the name of whoever was first.
+        """
+        self._check_loop()
+        number = await desk.decide(
+            self.store, key, effect, verdict, value=value, by=by, reason=reason
+        )
+        self.worker.kick()
+        end = self.clock.monotonic() + wait.total_seconds()
+        while (told := await desk.fate(self.store, key, number)) is None:
+            if self.clock.monotonic() >= end:
+                return False
+            await self.clock.sleep(LOOK_SECONDS)
+        if told.refused:
+            raise DecisionRefused(key, effect, told.refused)
+        return True
 
     async def resume(self, key: str) -> bool:
         """Let a stalled execution go on; False when it was not stalled."""
@@ -322,6 +354,7 @@ class Engine:
             )
 
 
+_STANDING = ("landed", "stands")
 _NEED_FULL = ("compensatable", "irreversible")
 
 

@@ -13,21 +13,23 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..model.firing import GlueStuck
+from ..model.language.effects import Effect
 from ..model.net import PlaceKind, TransitionKind
 from . import kernel, post
 from .bodies import Body
 from .clock import Clock
 from .committer import Committer
 from .instance import Instance, Wish
-from .kernel import Call, Doubt, Wait, Want
+from .kernel import Call, Doubt, Wait, Want, counter
 from .records import NO_TRANSITION, Kind
-from .store import MessageRow, Status, Store
+from .store import AttemptRow, MessageRow, Status, Store
 
 KEEP_SECONDS = 1
 """An execution whose next moment is nearer than this stays in memory instead of being parked."""
 CHECKPOINT_RECORDS = 500
 PROBES_MAX = 5
 """Answers `InDoubt` after which a person is asked; the probe stays askable from the desk."""
+_MAY_HAVE_HAPPENED = frozenset({Effect.IDEMPOTENT})
 
 
 class Ready(NamedTuple):
@@ -75,6 +77,18 @@ class Driver:
         self.committer.dirty(instance)
         return True
 
+    def note(self, instance: Instance, kind: Kind, body: Body) -> None:
+        """Write a record that changes no marking."""
+        instance.record(kind, NO_TRANSITION, body, max(self.store.now(), instance.at))
+        self.committer.dirty(instance)
+
+    def count(self, instance: Instance, counter: str, error: str) -> None:
+        """Count one more failure under a name."""
+        before, now = instance.attempts.get(counter), self.store.now()
+        tries, first = (before.tries + 1, before.first_at) if before else (1, now)
+        instance.keep(AttemptRow(instance.id, counter, tries, first, 0, error))
+        self.committer.dirty(instance)
+
     def pump(self, instance: Instance) -> None:
         """Go on until only calls, messages, moments or people are left to wait for."""
         if not instance.alive or instance.leaving:
@@ -94,7 +108,7 @@ class Driver:
         if transition is None and not self._cancel_waits(instance) and self.may_intend(instance):
             transition = kernel.next_intent(wiring, state)
         if transition is not None:
-            return self.fire(instance, transition)
+            return self.fire(instance, transition, said=_given_up(instance, transition))
         return post.take(self, instance) or self._answer(instance)
 
     def _cancel_waits(self, instance: Instance) -> bool:
@@ -188,7 +202,8 @@ class Driver:
             running.cancel()
         status = kernel.final_status(instance.wiring, instance.state)
         assert status is not None
-        body = kernel.finished(instance.wiring, instance.state, len(instance.mail))
+        unread = len(instance.mail) + len(instance.unreadable)
+        body = kernel.finished(instance.wiring, instance.state, unread)
         at = max(self.store.now(), instance.at)
         instance.record(Kind.FINISHED, NO_TRANSITION, body, at)
         change = instance.change()
@@ -229,19 +244,38 @@ class Driver:
 
 
 def earliest(instance: Instance, want: Want) -> int:
-    """When a probe may be asked: after its attempt's timeout and its backoff (rule 30).
+    """When a probe may be asked: after its attempt's timeout and its backoff (rule 30); when an
+    undo that failed is tried again.
 
     Until then the execution is parked: a worker that dies meanwhile did not die of it.
     """
-    if not isinstance(want, Call) or want.role != "probe":
+    if not isinstance(want, Call) or want.role == "step":
         return 0
-    row = instance.attempts.get(f"{want.site.name}?")
+    row = instance.attempts.get(counter(want))
     moment = row.next_at if row else 0
+    if want.role == "undo":
+        return moment
     timeout = instance.program.steps[want.site.name].timeout
     if timeout is not None:
         opened = instance.state.intents[want.site.name]
         moment = max(moment, opened.at + int(timeout.total_seconds() * 1e6))
     return moment
+
+
+def _given_up(instance: Instance, transition: int) -> dict[str, Any] | None:
+    """What the record of a drain says: a call that is given up may have happened (C19)."""
+    told = instance.wiring.net.transitions[transition]
+    if told.kind is not TransitionKind.DRAIN:
+        return None
+    (place,) = instance.wiring.takes[transition]
+    if instance.wiring.net.places[place].kind is not PlaceKind.BEFORE:
+        return None
+    site = instance.wiring.net.places[place].site
+    since = instance.state.marking[place].seq
+    running = instance.running.get(("step", place, since))
+    begun = since < instance.first or (running is not None and running.begun)
+    effect = instance.program.steps[site].effect
+    return {"may": True} if begun and effect in _MAY_HAVE_HAPPENED else None
 
 
 def _goes_on(instance: Instance) -> bool:
@@ -253,7 +287,7 @@ def _goes_on(instance: Instance) -> bool:
 def _asked_of_people(instance: Instance, want: Want) -> Want:
     """A probe that answered `InDoubt` too often becomes a doubt for the desk."""
     if isinstance(want, Call) and want.role == "probe":
-        row = instance.attempts.get(f"{want.site.name}?")
+        row = instance.attempts.get(counter(want))
         if row is not None and row.tries >= PROBES_MAX:
             return Doubt(want.place, want.since, want.site, want.key)
     return want

@@ -107,6 +107,20 @@ class MessageConflict(UsageError):
         )
 
 
+class DecisionRefused(UsageError):
+    """What a person said of an effect cannot be taken (PD710); `why` names who was first."""
+
+    code = "PD710"
+
+    def __init__(self, id: str, effect: str, why: str, fix: str = "", /) -> None:
+        super().__init__(id, effect, why, fix)
+        self.id, self.effect, self.why, self.fix = id, effect, why, fix
+
+    def __str__(self) -> str:
+        fix = self.fix or f"`perdure desk` lists what waits; `perdure effects {self.id}` tells all"
+        return f"{self.code} effect {self.effect} of {self.id!r}: {self.why}\n  fix  {fix}"
+
+
 class TransactionEnded(UsageError):
     """The author's function ended the transaction it was lent (PD708)."""
 

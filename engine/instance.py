@@ -36,6 +36,16 @@ _OUTCOMES = {
 }
 
 
+_SETTLED = frozenset(
+    {
+        TransitionKind.SETTLED,
+        TransitionKind.VOIDED,
+        TransitionKind.UNDID,
+        TransitionKind.UNDO,
+    }
+)
+
+
 @dataclass(eq=False)
 class Instance:
     """One execution that this process owns at one tenure."""
@@ -58,6 +68,7 @@ class Instance:
     stuck: str | None = None  # why it stalls once its open intents are settled
     tail: int = 0  # records since the checkpoint
     mail: list[MessageRow] = field(default_factory=list[MessageRow])  # not consumed, by number
+    unreadable: list[MessageRow] = field(default_factory=list[MessageRow])  # set aside, not taken
     mail_seen: int = 0
     attempts: dict[str, AttemptRow] = field(default_factory=dict[str, AttemptRow])
     running: dict[Wish, Any] = field(default_factory=dict[Wish, Any])
@@ -69,6 +80,7 @@ class Instance:
     alarm: Any = None  # the timer of the earliest moment waited for
     held: bool = False  # a transactional step has the append right: the committer leaves it out
     suspect: bool = False
+    first: int = 0  # seq of the first record of this tenure
 
     def __post_init__(self) -> None:
         self.wiring = wire(self.program.net)
@@ -112,6 +124,8 @@ class Instance:
     def _ledger(self, before: State, step: kernel.Step, record: Record) -> None:
         told = self.program.net.transitions[step.transition]
         append = self.append()
+        if told.kind in _SETTLED:  # by whoever: the next doubt of this site is counted anew
+            self.forget(f"{told.site}?", f"{told.site}!")
         if told.kind is TransitionKind.INTENT:
             append.effects.append(self._effect(told.site, self.state.intents[told.site], "open"))
         elif told.kind in _OUTCOMES:
@@ -130,8 +144,23 @@ class Instance:
             (place,) = self.wiring.takes[step.transition]
             entry: Entry = before.marking[place].frame[told.stack][-1]
             opened = Opened(entry.seq, 0, entry.key)
-            row = self._effect(told.site, opened, "undone", record.seq, step.body.by or "undo")
+            outcome, why = "stands" if step.body.stands else "undone", step.body.why
+            by = step.body.by or "undo"
+            row = self._effect(told.site, opened, outcome, record.seq, by, why)
             append.effects.append(row)
+
+    def keep(self, row: AttemptRow) -> None:
+        """Keep a retry counter; it is written with the next batch."""
+        self.attempts[row.site] = row
+        self.append().attempts.append(row)
+
+    def forget(self, *counters: str) -> None:
+        """Drop retry counters; a row that waits to be written with this append goes too."""
+        for counter in counters:
+            if self.attempts.pop(counter, None) is not None:
+                append = self.append()
+                append.attempts = [row for row in append.attempts if row.site != counter]
+                append.attempts_done.append(counter)
 
     def _effect(
         self,
@@ -202,9 +231,15 @@ def _merged(appends: list[Append], execution: int, tenure: int, head: bytes) -> 
     """One append with everything but the records of several, in order."""
     merged = Append(execution, tenure, head, create=appends[0].create)
     for append in appends:
-        merged.consumed += append.consumed
-        merged.effects += append.effects
-        merged.attempts += append.attempts
-        merged.attempts_done += append.attempts_done
+        add_rows(merged, append)
         merged.change = append.change or merged.change
     return merged
+
+
+def add_rows(earlier: Append, later: Append) -> None:
+    """Let the rows of a later append, not its records, ride in an earlier one."""
+    earlier.consumed += later.consumed
+    earlier.effects += later.effects
+    gone = set(later.attempts_done)  # written after a counter of the same name is deleted
+    earlier.attempts = [row for row in earlier.attempts if row.site not in gone] + later.attempts
+    earlier.attempts_done += later.attempts_done

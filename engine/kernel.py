@@ -67,6 +67,7 @@ class Opened(NamedTuple):
     seq: int
     at: int
     key: str
+    lacks: bool = False  # it landed, and only its value is missing
 
 
 class State(NamedTuple):
@@ -116,6 +117,7 @@ class Doubt(NamedTuple):
     since: int
     site: Site
     key: str
+    lacks: bool = False  # it landed: nothing but its value can be said
 
 
 Want = Call | Wait | Doubt
@@ -218,7 +220,9 @@ def _step_wants(wiring: Wiring, state: State, origin: str, place: int, token: To
 
 def _doubt_wants(wiring: Wiring, state: State, origin: str, place: int, token: Token) -> list[Want]:
     site = wiring.net.site[wiring.net.places[place].site]
-    key = state.intents[site.name].key
+    _, _, key, lacks = state.intents[site.name]
+    if lacks:  # nobody is asked whether it landed, and it is never called again
+        return [Doubt(place, token.seq, site, key, lacks)]
     if site.probe:
         return [Call("probe", place, token.seq, site, _arguments(site, token), key)]
     if (place, TransitionKind.UNDID) in wiring.by_kind:
@@ -282,6 +286,11 @@ def moment_of(at: int) -> datetime:
     return _EPOCH + timedelta(microseconds=at)
 
 
+def counter(call: Call) -> str:
+    """Under which name attempts are counted: the site, its probe, or its undo."""
+    return call.site.name + {"step": "", "probe": "?", "undo": "!"}[call.role]
+
+
 def transition_of(wiring: Wiring, place: int, kind: TransitionKind) -> int | None:
     """The transition of a kind that leaves a place, if there is one."""
     found = wiring.by_kind.get((place, kind))
@@ -320,8 +329,14 @@ def fire(
         fields["d"] = raws(fired.delta)
     if key:
         fields.setdefault("k", key)
-    after = _after(wire(program.net), state, transition, fired.marking, moment)
-    return Step(after, KIND_OF.get(told.kind, Kind.FIRED), transition, Body(**fields))
+    body = Body(**fields)
+    after = _after(wire(program.net), state, transition, fired.marking, moment, body)
+    return Step(after, word_of(told.kind, body), transition, body)
+
+
+def word_of(kind: TransitionKind, body: Body) -> Kind:
+    """Which word tells of a firing; an effect that is left standing was not undone."""
+    return Kind.DECIDED if body.stands else KIND_OF.get(kind, Kind.FIRED)
 
 
 def fold(
@@ -352,7 +367,7 @@ def fold(
     given |= {name: value(name, "", bytes(raw)) for name, raw in body.d.items()}
     moment = Moment(seq, at, body.k)
     marking = replay(wiring, state.marking, transition, given, moment, body.p)
-    return _after(wiring, state, transition, marking, moment)
+    return _after(wiring, state, transition, marking, moment, body)
 
 
 def _key_for(state: State, kind: TransitionKind, site: str, origin: str) -> str:
@@ -374,7 +389,12 @@ _ABOUT_AN_INTENT = frozenset(
 
 
 def _after(
-    wiring: Wiring, state: State, transition: int, marking: Marking, moment: Moment
+    wiring: Wiring,
+    state: State,
+    transition: int,
+    marking: Marking,
+    moment: Moment,
+    body: Body,
 ) -> State:
     """Count the calls that a firing arrived at, and note its intent."""
     told = wiring.net.transitions[transition]
@@ -388,6 +408,8 @@ def _after(
         calls = {**calls, site: (occurrence, voids + 1) if again else (occurrence + 1, 0)}
     if told.kind is TransitionKind.INTENT:
         intents = {**intents, told.site: Opened(moment.seq, moment.at, moment.key)}
+    elif body.lacks:
+        intents = {**intents, told.site: intents[told.site]._replace(lacks=True)}
     return State(marking, calls, intents)
 
 

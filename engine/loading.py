@@ -15,7 +15,7 @@ from ..model.program import Program
 from ..model.values import Value
 from . import bodies, kernel
 from .checkpoint import decode as decode_checkpoint
-from .instance import Instance
+from .instance import Instance, add_rows
 from .records import Kind, Record
 from .store import Append, Claimed
 
@@ -78,6 +78,7 @@ def load(program: Program, claimed: Claimed, session: int) -> Instance:
         at=records[-1].at if records else row.updated,
         durable=last,
         tail=len(records),
+        first=last + 1,
         mail=[m for m in claimed.messages if m.consumed_at is None],
         mail_seen=row.mail,
         attempts={a.site: a for a in claimed.attempts},
@@ -97,7 +98,5 @@ def take_back(instance: Instance, append: Append) -> None:
         instance.head = append.records[-1].hash if append.records else append.previous
         instance.tail -= 1
     if later is not None:
-        append.consumed += later.consumed
-        append.attempts += later.attempts
-        append.attempts_done += later.attempts_done
+        add_rows(append, later)
     instance.pending = append

@@ -17,9 +17,11 @@ from ..model.language.waits import Elapsed
 from ..model.net import TransitionKind
 from ..model.values import Value, ValueRefused
 from . import kernel
-from .bodies import NOTHING, Raw
+from .bodies import Body
+from .decisions import ASKS, Decision, fires, verdicts
 from .instance import Instance
-from .kernel import Wait
+from .kernel import Wait, counter
+from .records import Kind
 from .store import MessageRow, Store
 
 CANCEL = "$cancel"
@@ -40,19 +42,13 @@ class Fires(Protocol):
         """Fire one transition."""
         ...
 
+    def note(self, instance: Instance, kind: Kind, body: Body) -> None:
+        """Write a record that changes no marking."""
+        ...
 
-class Decision(msgspec.Struct, omit_defaults=True, frozen=True):
-    """What the desk or a late caller says about the effect with key `k`.
-
-    `verdict`: "landed" (with the result `r`), "voided" (the receiver refuses the key from now on),
-    "undone" (an undo was done by hand), "probe" (ask the probe again).
-    """
-
-    k: str
-    verdict: str
-    r: Raw = NOTHING
-    by: str = ""
-    why: str = ""
+    def count(self, instance: Instance, counter: str, error: str) -> None:
+        """Count one more failure under a name."""
+        ...
 
 
 class Wish(msgspec.Struct, omit_defaults=True, frozen=True):
@@ -79,14 +75,14 @@ def take(driver: Fires, instance: Instance) -> bool:
             driver, instance, message, transition, None, {"why": told.reason, "by": told.by}
         )
     return any(
-        _decide(driver, instance, message)
+        _TAKERS[message.channel](driver, instance, message)
         for message in instance.mail
-        if message.channel in (DESK, EVIDENCE)
+        if message.channel in _TAKERS
     )
 
 
 def cancels(instance: Instance) -> tuple[int, MessageRow] | None:
-    """The cancel transition with its message, when both are there. A second cancel stays unread."""
+    """The cancel transition with its message, when both are there."""
     message = next_of(instance, CANCEL)
     if message is None:
         return None
@@ -105,11 +101,20 @@ def receive(driver: Fires, instance: Instance, wait: Wait, message: MessageRow) 
         payload = program.channels[wait.channel].decode(message.body)
         codec = program.codecs[binds] if binds else program.channels[wait.channel]
         value = codec.seal(payload)
-    except (ValueRefused, msgspec.MsgspecError, ValueError, TypeError):
-        # It stays in its row, unread, and blocks nobody behind it (rule 50).
+    except (ValueRefused, msgspec.MsgspecError, ValueError, TypeError) as error:
+        # It stays in its row, unread, is shown on the desk, and blocks nobody behind it (rule 50).
+        # The next one who loads the execution tries it again: types may have been mended.
         instance.mail.remove(message)
+        instance.unreadable.append(message)
+        driver.count(instance, mail_counter(message.number), f"{type(error).__name__}: {error}")
         return True
+    instance.forget(mail_counter(message.number))
     return _fire(driver, instance, message, wait.transition, value, {})
+
+
+def mail_counter(number: int) -> str:
+    """Under which name it is counted that a message could not be read."""
+    return f"$mail {number}"
 
 
 def elapsed(instance: Instance, wait: Wait) -> Value | None:
@@ -129,51 +134,105 @@ async def testify(store: Store, key: str, effect: str, said: Decision) -> None:
         return  # nobody waits for it any more; the effect ledger shows the decision taken
 
 
-def _decide(driver: Fires, instance: Instance, message: MessageRow) -> bool:
-    """Settle the doubt a decision is about; what fits nothing stays unread."""
+def _cancelled_already(driver: Fires, instance: Instance, message: MessageRow) -> bool:
+    """Twice is once: a later wish is taken, and says that it changed nothing (rule 42)."""
+    net = instance.program.net
+    cancelling = {p for t in net.transitions if t.kind is TransitionKind.CANCEL for p in t.put}
+    if not any(net.places[place].name in cancelling for place in instance.state.marking):
+        return False
+    told = msgspec.json.decode(message.body, type=Wish)
+    why = f"it is being cancelled already; {told.by or 'somebody'} wished it too: {told.reason}"
+    driver.note(instance, Kind.CONSUMED, Body(m=message.number, why=why))
+    _consume(instance, message)
+    return True
+
+
+def _testified(driver: Fires, instance: Instance, message: MessageRow) -> bool:
+    """The caller's own late answer settles a doubt; what fits nothing stays unread (rule 17)."""
     decision = msgspec.json.decode(message.body, type=Decision)
-    by = "evidence" if message.channel == EVIDENCE else f"desk:{decision.by}"
-    said = {"by": by, "why": decision.why, "k": decision.k}
-    for want in kernel.wants(instance.program, instance.state, instance.key):
-        if isinstance(want, Wait) or want.key != decision.k:
-            continue
-        found = _settles(instance, want, decision)
-        if found is not None:
-            transition, value = found
-            return _fire(driver, instance, message, transition, value, said)
-        if decision.verdict == "probe" and isinstance(want, kernel.Call):
-            instance.attempts.pop(f"{want.site.name}?", None)
-            _consume(instance, message)
-            return True
-    return False
+    want = _meant(instance, decision)
+    if want is None or _wrong(instance, want, decision) is not None:
+        return False
+    return _settle(driver, instance, message, want, decision, "evidence")
 
 
-def _settles(
-    instance: Instance, want: kernel.Call | kernel.Doubt, decision: Decision
-) -> tuple[int, Any] | None:
-    kinds = {
-        "landed": TransitionKind.SETTLED,
-        "voided": TransitionKind.VOIDED,
-        "undone": TransitionKind.UNDO,
-    }
-    kind = kinds.get(decision.verdict)
-    if kind is None:
-        return None
-    transition = next(
-        (
-            t
-            for t in instance.wiring.by_kind.get((want.place, kind), ())
-            if instance.program.net.transitions[t].site == want.site.name
-        ),
-        None,
-    )
-    if transition is None or kind is not TransitionKind.SETTLED:
-        return None if transition is None else (transition, None)
+def _decide(driver: Fires, instance: Instance, message: MessageRow) -> bool:
+    """Take a person's decision: the first that fits is it, later ones are refused (rule 31)."""
     try:
-        result = instance.program.results[want.site.name].decode(bytes(decision.r))
-        return transition, result_codec(instance, transition).seal(result)
-    except (ValueRefused, msgspec.MsgspecError, ValueError, TypeError):
+        decision = msgspec.json.decode(message.body, type=Decision)
+    except msgspec.MsgspecError as error:
+        return _refuse(driver, instance, message, "", f"it cannot be read: {error}")
+    want = _meant(instance, decision)
+    if want is None:
+        return _refuse(driver, instance, message, decision.k, "nothing is to be decided there")
+    wrong = _wrong(instance, want, decision)
+    if wrong is not None:
+        return _refuse(driver, instance, message, decision.k, wrong)
+    by = f"desk:{decision.by}"
+    if decision.verdict not in ASKS:
+        return _settle(driver, instance, message, want, decision, by)
+    assert isinstance(want, kernel.Call)
+    instance.forget(counter(want))
+    again = {"probe": "the probe is asked again", "retry": "the undo is tried again"}
+    why = f"{again[decision.verdict]}: {decision.why}" if decision.why else again[decision.verdict]
+    driver.note(instance, Kind.DECIDED, Body(m=message.number, k=decision.k, by=by, why=why))
+    _consume(instance, message)
+    return True
+
+
+def _meant(instance: Instance, decision: Decision) -> kernel.Call | kernel.Doubt | None:
+    for want in kernel.wants(instance.program, instance.state, instance.key):
+        if not isinstance(want, Wait) and want.key == decision.k:
+            return want if verdicts(instance.wiring, want) else None
+    return None
+
+
+def _wrong(instance: Instance, want: kernel.Call | kernel.Doubt, decision: Decision) -> str | None:
+    """Why a decision about this want cannot be taken."""
+    if decision.verdict not in verdicts(instance.wiring, want):
+        return f"{decision.verdict!r} cannot be said of {want.site.name} now"
+    if decision.seq and decision.seq != want.since:
+        return f"it was decided on what stood at record {decision.seq}, and now {want.since} does"
+    if decision.verdict != "landed":
         return None
+    try:
+        _result(instance, want, decision)
+    except (ValueRefused, msgspec.MsgspecError, ValueError, TypeError) as error:
+        return f"its value is no result of {want.site.name}: {error}"
+    return None
+
+
+def _result(instance: Instance, want: kernel.Call | kernel.Doubt, decision: Decision) -> Value:
+    transition = fires(instance.wiring, want, "landed")
+    assert transition is not None
+    result = instance.program.results[want.site.name].decode(bytes(decision.r))
+    return result_codec(instance, transition).seal(result)
+
+
+def _settle(
+    driver: Fires,
+    instance: Instance,
+    message: MessageRow,
+    want: kernel.Call | kernel.Doubt,
+    decision: Decision,
+    by: str,
+) -> bool:
+    transition = fires(instance.wiring, want, decision.verdict)
+    assert transition is not None
+    value = _result(instance, want, decision) if decision.verdict == "landed" else None
+    stands = decision.verdict == "stand"
+    said = {"by": by, "why": decision.why, "k": decision.k, "stands": stands}
+    return _fire(driver, instance, message, transition, value, said)
+
+
+def _refuse(driver: Fires, instance: Instance, message: MessageRow, key: str, why: str) -> bool:
+    body = Body(m=message.number, k=key, why=f"the decision is refused: {why}")
+    driver.note(instance, Kind.CONSUMED, body)
+    _consume(instance, message)
+    return True
+
+
+_TAKERS = {CANCEL: _cancelled_already, DESK: _decide, EVIDENCE: _testified}
 
 
 def result_codec(instance: Instance, transition: int) -> Any:

@@ -100,7 +100,7 @@ class EffectRow(NamedTuple):
     site: str
     effect: str
     intent_seq: int
-    outcome: str  # "open", "landed", "refused", "in-doubt", "voided", "undone"
+    outcome: str  # "open", "landed", "refused", "in-doubt", "voided", "undone", "stands"
     outcome_seq: int | None
     decided_by: str  # "", "call", "probe", "evidence", "desk:NAME", "undo"
     evidence: str

@@ -6,33 +6,30 @@ doubt is settled here.
 
 from __future__ import annotations
 
-from typing import Any
-from uuid import uuid4
+import asyncio
+import time
 
 import click
-import msgspec
 
-from ...engine import kernel
-from ...engine.bodies import NOTHING, Raw
-from ...engine.definitions import Definition
-from ...engine.kernel import Call, Doubt
-from ...engine.post import DESK, Decision
+from ...engine.decisions import VERDICTS
+from ...engine.desk import Case, cases, fate
+from ...engine.desk import decide as send
+from ...engine.errors import DecisionRefused
 from ...engine.store import Store
-from ...model.marking import wire
-from ...model.net import TransitionKind
-from ...model.values.schema import misfit
 from .. import view
-from .answers import Refusal, answer, asynchronously, canonical, read_json, with_db, with_format
-from .looking import keys_of
+from .answers import (
+    DOES_NOT_HOLD,
+    Refusal,
+    answer,
+    asynchronously,
+    canonical,
+    read_json,
+    with_db,
+    with_format,
+)
 from .opening import opened
-from .operating import user
+from .operating import POLL_SECONDS, user
 from .tables import table
-
-VERDICTS = {
-    "landed": TransitionKind.SETTLED,
-    "voided": TransitionKind.VOIDED,
-    "undone": TransitionKind.UNDO,
-}
 
 
 @click.group(invoke_without_command=True)
@@ -40,26 +37,50 @@ VERDICTS = {
 @with_format()
 @click.pass_context
 def desk(ctx: click.Context, db: str, format: str) -> None:
-    """List and decide what waits for a human: effects in doubt, stalled executions."""
+    """List and decide what waits for a human.
+
+    Effects in doubt, undos that fail, stalled executions, messages that cannot be read.
+    """
     if ctx.invoked_subcommand is not None:
         return
     items = asynchronously(_items(db))
-    columns = ("id", "workflow", "kind", "site", "since", "key", "why")
-    answer(format, items, table(columns, [[line.get(c) for c in columns] for line in items]))
+    columns = ("id", "workflow", "kind", "site", "since", "key", "why", "verdicts")
+    cells = [[line.get(c) for c in columns[:-1]] for line in items]
+    said = [", ".join(line.get("verdicts", ())) for line in items]
+    rows = [[*line, words] for line, words in zip(cells, said, strict=True)]
+    answer(format, items, table(columns, rows))
 
 
 async def _items(db: str) -> list[view.Document]:
     async with opened(db) as store:
-        keys = await keys_of(store)
         doubted = {e.execution for e in await store.effects() if e.outcome == "in-doubt"}
         found: list[view.Document] = []
-        for execution in sorted(doubted):
-            seen = await view.view(store, keys[execution])
-            if not seen.row.status.final:
-                found += [{"kind": "in-doubt", **line} for line in view.doubts(seen)]
+        for row in await store.list(status="active", limit=2**31):
+            # Folding a log is dear: only where something can be waiting for a person.
+            if row.id in doubted or row.mail or await store.attempts(row.id):
+                found += await _of(store, row.key)
         for row in await store.list(status="stalled", limit=2**31):
-            found.append(await _stalled(store, row.key))
+            found += [await _stalled(store, row.key), *await _of(store, row.key)]
         return found
+
+
+async def _of(store: Store, key: str) -> list[view.Document]:
+    seen = await view.view(store, key)
+    return [
+        {
+            "kind": case.kind,
+            "id": key,
+            "workflow": seen.row.workflow,
+            "site": case.site,
+            "key": case.key,
+            "since": view.when(case.since),
+            "seq": case.seq,
+            "tries": case.tries,
+            "why": case.why,
+            "verdicts": list(case.verdicts),
+        }
+        for case in cases(seen)
+    ]
 
 
 async def _stalled(store: Store, key: str) -> view.Document:
@@ -76,11 +97,19 @@ async def _stalled(store: Store, key: str) -> view.Document:
 
 @desk.command()
 @click.argument("id")
-@click.argument("verdict", type=click.Choice([*VERDICTS, "probe"]))
+@click.argument("verdict", type=click.Choice(VERDICTS))
 @click.option("--effect", metavar="SITE_OR_KEY", help="Which effect, where several are open.")
 @click.option("--value", metavar="JSON", help="With landed: what the step would have returned.")
 @click.option("--by", metavar="NAME", help="Who decides; the user of this terminal if absent.")
-@click.option("--reason", required=True, metavar="TEXT", help="Kept in the log.")
+@click.option("--reason", required=True, metavar="TEXT", help="Evidence or reason, for the log.")
+@click.option(
+    "--wait",
+    default=2.0,
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="How long to wait until a worker takes it.",
+    show_default=True,
+)
 @with_db
 @with_format()
 def decide(
@@ -90,20 +119,23 @@ def decide(
     value: str | None,
     by: str | None,
     reason: str,
+    wait: float,
     db: str,
     format: str,
 ) -> None:
-    """Decide an effect: landed, voided, undone by hand, or ask the probe again.
+    """Decide what waits for a human.
 
-    Say voided only when the receiver refuses the old attempt from now on: a request that is still
-    under way would otherwise land beside the new one.
+    An effect in doubt: landed (with --value) or voided; probe asks the probe again. Say voided only
+    when the receiver refuses the old attempt from now on: a request that is still under way would
+    otherwise land beside the new one. An undo that fails: done (by hand; the reason is the
+    evidence), stand (it is left standing), retry. The first decision counts; exit 1 when another
+    was first.
     """
-    payload = None if value is None else read_json(value, "--value")
-    given = value is not None
-    document = asynchronously(
-        _decide(db, id, verdict, effect, (given, payload), by or user(), reason)
-    )
+    raw = None if value is None else canonical(read_json(value, "--value"))
+    document = asynchronously(_decide(db, id, verdict, effect, raw, by or user(), reason, wait))
     text = f"{document['site']} of {id} is told {verdict}: message {document['message']}"
+    if not document["taken"]:
+        text += ", which a worker has not taken yet"
     answer(format, document, text)
 
 
@@ -112,71 +144,49 @@ async def _decide(
     id: str,
     verdict: str,
     effect: str | None,
-    value: tuple[bool, Any],
+    value: bytes | None,
     by: str,
     reason: str,
+    wait: float,
 ) -> view.Document:
     async with opened(db) as store:
-        seen = await view.view(store, id)
-        if seen.definition is None or seen.state is None:
-            raise Refusal(f"the net of {id} is not stored here")
-        want = _chosen(id, _open(seen, verdict), verdict, effect)
-        raw = _value(seen.definition, want, verdict, *value)
-        decision = Decision(want.key, verdict, Raw(raw) if raw else NOTHING, by, reason)
-        number = await store.send(id, DESK, f"m-{uuid4()}", msgspec.json.encode(decision))
+        case = _chosen(await view.view(store, id), verdict, effect)
+        number = await send(store, id, case.key, verdict, value=value, by=by, reason=reason)
+        end = time.monotonic() + wait
+        while (told := await fate(store, id, number)) is None and time.monotonic() < end:
+            await asyncio.sleep(POLL_SECONDS)
+        if told is not None and told.refused:
+            raise _late(id, case.key, told.refused)
         return {
             "id": id,
-            "site": want.site.name,
-            "key": want.key,
+            "site": case.site,
+            "key": case.key,
             "verdict": verdict,
             "by": by,
             "message": number,
+            "taken": told is not None,
         }
 
 
-def _open(seen: view.View, verdict: str) -> list[Call | Doubt]:
-    """What this verdict can be about now."""
-    assert seen.definition is not None and seen.state is not None
-    wiring = wire(seen.definition.net)
-    found: list[Call | Doubt] = []
-    for want in kernel.wants(seen.definition, seen.state, seen.row.key):
-        if not isinstance(want, (Call, Doubt)) or getattr(want, "role", "") == "step":
-            continue
-        if verdict == "probe":
-            fits = isinstance(want, Call) and want.role == "probe"
-        else:
-            transitions = wiring.by_kind.get((want.place, VERDICTS[verdict]), ())
-            fits = any(wiring.net.transitions[t].site == want.site.name for t in transitions)
-        if fits:
-            found.append(want)
-    return found
-
-
-def _chosen(id: str, found: list[Call | Doubt], verdict: str, effect: str | None) -> Call | Doubt:
-    chosen = [w for w in found if effect in (None, w.site.name, w.key)]
+def _chosen(seen: view.View, verdict: str, effect: str | None) -> Case:
+    """The one effect that the verdict can be about."""
+    id, found = seen.row.key, [c for c in cases(seen) if verdict in c.verdicts]
+    chosen = [c for c in found if effect in (None, c.site, c.key)]
     if len(chosen) == 1:
         return chosen[0]
-    names = ", ".join(f"{w.site.name} ({w.key})" for w in found) or "none"
+    names = ", ".join(f"{c.site} ({c.key})" for c in found) or "none"
+    if chosen:
+        said = f"{verdict!r} could be about several effects of {id}"
+        raise Refusal(said, f"--effect one of: {names}")
+    settled = next((e for e in seen.effects if effect in (e.site, e.key) and e.decided_by), None)
+    if settled is not None:
+        said = f"{settled.site} was settled by {settled.decided_by}: {settled.outcome}"
+        raise _late(id, settled.key, said)
     about = f"{effect!r} of {id}" if effect else f"an effect of {id}"
-    if not chosen:
-        raise Refusal(f"{verdict!r} cannot be said of {about} now", f"open are: {names}")
-    raise Refusal(
-        f"{verdict!r} could be about several effects of {id}", f"--effect one of: {names}"
-    )
+    raise Refusal(f"{verdict!r} cannot be said of {about} now", f"open are: {names}")
 
 
-def _value(
-    definition: Definition, want: Call | Doubt, verdict: str, given: bool, payload: Any
-) -> bytes:
-    if verdict != "landed":
-        if given:
-            raise Refusal(f"--value belongs to landed, not to {verdict}")
-        return b""
-    schema = definition.results.get(want.site.name, {})
-    wrong = misfit(schema, payload)
-    if not given and wrong is not None:
-        fix = f"--value with what {want.site.name} would have returned, as JSON"
-        raise Refusal("landed needs the result of the call", fix)
-    if wrong is not None:
-        raise Refusal(f"--value does not fit the result of {want.site.name}: {wrong}")
-    return canonical(payload)
+def _late(id: str, key: str, why: str) -> Refusal:
+    """Another was first: what was asked for does not hold."""
+    refused = DecisionRefused(id, key, why)
+    return Refusal(str(refused), code=refused.code, exit=DOES_NOT_HOLD)
