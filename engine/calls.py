@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -68,6 +69,7 @@ class Caller:
             lease,
         )
         self.tasks: set[asyncio.Task[None]] = set()
+        self.told: Callable[[], None] = _nobody_looks
         driver.make_call = self.make
 
     def make(self, instance: Instance, call: Call) -> Running:
@@ -375,9 +377,14 @@ class Caller:
             return
         said = Decision(call.key, "landed", Raw(raw), why="the caller's late answer")
         await post.testify(self.store, instance.key, call.key, said)
+        self.told()  # a store does not see its own commits change
 
 
 _UNDONE = TransitionKind.UNDO
+
+
+def _nobody_looks() -> None:
+    return None
 
 
 class _Stuck(Exception):

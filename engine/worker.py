@@ -58,6 +58,7 @@ class Worker:
         self.driver = Driver(store, clock, self.committer)
         self.driver.may_intend = self._may_intend
         self.caller = Caller(self.driver, store, world, clock, self.lease)
+        self.caller.told = self.kick
         self.finished: Callable[[str, tuple[Status, Body] | None], None] = _ignore
         self._wake = asyncio.Event()
         self._look_for_work = self._look_for_mail = True

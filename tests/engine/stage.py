@@ -24,6 +24,7 @@ from perdure.model.net import PlaceKind
 
 T = TypeVar("T")
 FOREVER = 10.0**9
+PATIENCE_SECONDS = 20_000.0  # of virtual time, for a whole life
 QUIET_SECONDS = 120.0
 """Longer than every wait between attempts: what has not happened by then waits for somebody."""
 
@@ -164,7 +165,8 @@ class Stage:
         clock = StageClock(self.time, loop)
         async with Engine("sqlite://", store=store, clock=clock) as engine:
             self.engine = engine
-            return await main(engine)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await main(engine)
 
     def play_and_die(self, main: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
         """One life that ends at once when `main` returns; what was on its way may still land."""
@@ -175,7 +177,8 @@ class Stage:
             clock = StageClock(self.time, loop)
             engine = Engine("sqlite://", store=self.store, clock=clock)
             await engine.__aenter__()
-            done.append(await main(engine))
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                done.append(await main(engine))
 
         self.out.gates.clear()
         loop.run_until_complete(life())
