@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from ..model.values.notes import noted
+
 
 class Stored:
     """The canonical bytes of a value whose type is not at hand."""
@@ -22,6 +24,10 @@ class Stored:
     def json(self) -> Any:
         """What the bytes say as plain JSON."""
         return msgspec.json.decode(self.raw)
+
+    def noting(self, later: Stored, branch: int) -> Stored:
+        """An exception with a later one of the same fork among its notes."""
+        return Stored(noted(self.raw, later.raw, branch))
 
     def get(self) -> Any:
         """A span or a moment if it reads as one (timers ask for these), else plain JSON."""

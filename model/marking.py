@@ -4,8 +4,8 @@
 A firing takes one transition out of tangible places and walks on through vanishing places until no
 token stands on one; at a vanishing place with several exits `decide` says which. The engine lets
 the user's glue decide (`firing.py`), folding a log lets the record decide, an explorer tries each.
-Values in frames are opaque here. Nothing here runs user code, and nothing knows of logs, attempts
-or time.
+Values in frames are opaque here, but that one error can note another. Nothing here runs user code,
+and nothing knows of logs, attempts or time.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ Marking = Mapping[int, Token]
 Decide = Callable[[int, dict[str, Any]], int]
 """(vanishing place, variables; may be added to) -> the number of the exit, -1 without glue."""
 
+
+ERROR = "$error"
+"""The variable of an exception on its way."""
 
 RESULT = "$result"
 """The variable of a result that no variable of the workflow is bound to; an undo may need it."""
@@ -186,6 +189,7 @@ def _move(
 ) -> int | None:
     """Take and put the tokens of one transition; returns the vanishing place it leads to."""
     told = wiring.net.transitions[transition]
+    errors: list[Any] = []
     for place in wiring.takes[transition]:
         if wiring.vanishing[place]:
             continue  # nothing rests there; the variables travel in `env`
@@ -193,10 +197,14 @@ def _move(
         if token is None:
             raise IllegalFiring(told.name, f"no token in {wiring.net.places[place].name!r}")
         env.update(token.frame)
+        errors += [token.frame[ERROR]] if ERROR in token.frame else []
     for place in wiring.reads[transition]:
         if place not in now:
             raise IllegalFiring(told.name, f"no token in {wiring.net.places[place].name!r}")
     env.update(given)
+    if told.kind is TransitionKind.FAILS_TOO and len(errors) == 2:
+        later, first = errors
+        env[ERROR] = first.noting(later, told.exit)
     if told.stack_op is not None:
         _stack(wiring.net, told, env, moment)
     pending: int | None = None

@@ -69,7 +69,7 @@ class TransitionKind(StrEnum):
     DRAIN = "drain"  # a body token of an ending scope leaves: reads `ending`
     CASCADE = "cascade"  # an inner scope turns to ending because an outer one did
     FAILS = "fails"  # first branch that raised: the fork turns to ending
-    FAILS_TOO = "fails too"  # a later branch that raised
+    FAILS_TOO = "fails too"  # a later branch that raised: a note of the first error
     WINS = "wins"  # first branch of a race that finished: the fork turns to ending
     TOO_LATE = "too late"  # a later one
     JOIN = "join"  # all branches have ended
@@ -145,8 +145,9 @@ class Place:
 class Transition:
     """A transition: takes a token from each place of `take`, needs one in each of `read`.
 
-    `exit` numbers the glue exit it stands for (kind EXIT with glue), else -1. `binds` is the
-    variable that receives the result, the message or the exception.
+    `exit` numbers the glue exit it stands for (kind EXIT with glue), or the branch whose error
+    becomes a note of the first (FAILS_TOO that takes both), else -1. `binds` is the variable that
+    receives the result, the message or the exception.
     """
 
     name: str

@@ -81,10 +81,13 @@ class _Fork:
         if self.race:
             result = [r for r in self.block.results[:1] if r]
             won = self.place(f"{self.tag} won", PlaceKind.ENDING, *result, free=False)
+        late = ""
+        if self.ways.ending:
+            late = self.place(f"{self.tag} cancelled", PlaceKind.ENDING, free=False)
         starts: list[str] = []
         ended: list[str] = []
         for i in range(len(self.block.branches)):
-            start, end = self.branch(i, why, won)
+            start, end = self.branch(i, why, won, late)
             starts.append(start)
             ended.append(end)
         to = self.ways.to
@@ -94,8 +97,7 @@ class _Fork:
             add(f"{self.tag}: join", T.JOIN, [self.live, *ended], [to["next"]])
         if any(self.fallible):
             add(f"{self.tag}: join raised", T.JOIN, [self.ending, why, *ended], [to["raise"]])
-        if self.ways.ending:
-            late = self.place(f"{self.tag} cancelled", PlaceKind.ENDING, free=False)
+        if late:
             read = self.ways.ending
             add(f"{self.tag}: cascade", T.CASCADE, [self.live], [self.ending, late], read=read)
             add(f"{self.tag}: join cancelled", T.JOIN, [self.ending, late, *ended], [to["cancel"]])
@@ -103,7 +105,7 @@ class _Fork:
         add(self.tag, T.EXIT, [fork], [self.live, *starts])
         return fork
 
-    def branch(self, i: int, why: str, won: str) -> tuple[str, str]:
+    def branch(self, i: int, why: str, won: str, late: str) -> tuple[str, str]:
         """One branch; returns where it begins and where it has ended."""
         add, tag, block = self.emitter.transition, f"{self.tag} [{i}]", self.block
         result = [block.results[i]] if block.results[i] else []
@@ -121,8 +123,11 @@ class _Fork:
         if self.fallible[i]:
             to["raise"] = bad = self.place(f"{tag} raised", PlaceKind.BRANCH, ERROR, free=False)
             add(f"{tag} fails", T.FAILS, [bad, self.live], [ended, self.ending, why])
-            if disturbed:
-                add(f"{tag} fails too", T.FAILS_TOO, [bad], [ended], read=self.ending)
+            # A later error is a note of the first; of a fork that ends otherwise it is dropped.
+            if any(others):
+                add(f"{tag} fails too", T.FAILS_TOO, [bad, why], [ended, why], exit=i)
+            for colour in filter(None, (won if others else "", late)):
+                add(f"{tag} fails too", T.FAILS_TOO, [bad], [ended], read=colour)
         ways = replace(self.ways, to=to, ending=self.ending if disturbed else "", catching=())
         return self.emitter.emit(block.branches[i], ways), ended
 

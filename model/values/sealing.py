@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from .notes import noted
 from .refusals import TypeRefused, ValueRefused
 from .shapes import Ann, Shape, encode, locate
 
@@ -139,6 +140,10 @@ class Value:
         if self._codec.immutable:
             self._kept = made
         return made
+
+    def noting(self, later: Value, branch: int) -> Value:
+        """An exception with a later one of the same fork among its notes; no code of it runs."""
+        return Value(self._codec, noted(self.raw, later.raw, branch))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Value) and self.raw == other.raw
