@@ -14,13 +14,14 @@ from typing import Any, NamedTuple, TypeVar
 
 from perdure import Run, effect_key
 from perdure.chaos.simulation import SimClock, SimLoop, Time, run
-from perdure.engine import bodies, kernel
+from perdure.engine import bodies
 from perdure.engine.audit import audit
 from perdure.engine.client import Engine
 from perdure.engine.clock import Timer
+from perdure.engine.looking import view
 from perdure.engine.sqlite import SqliteStore
-from perdure.engine.store import EffectRow, ExecutionRow, MessageRow
-from perdure.model.net import PlaceKind
+from perdure.engine.store import EffectRow, ExecutionRow, MessageRow, Store
+from perdure.engine.world import World
 
 T = TypeVar("T")
 FOREVER = 10.0**9
@@ -148,34 +149,47 @@ class Stage:
         self.out = Outside(self.time)
         OUTSIDE[:] = [self.out]
         self.store = Kept("sqlite://", now=self.time.database, sleep=self._sleep)
-        self.engine: Engine | None = None
 
     async def _sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    def play(self, main: Callable[[Engine], Coroutine[Any, Any, T]], *, store: Any = None) -> T:
+    def play(
+        self,
+        main: Callable[[Engine], Coroutine[Any, Any, T]],
+        *,
+        store: Store | None = None,
+        world: World | None = None,
+    ) -> T:
         """One life of a process that ends well."""
         loop = SimLoop(self.time)
-        return run(loop, self._life(loop, main, store or self.store))
+        return run(loop, self._life(loop, main, store or self.store, world))
 
     async def _life(
-        self, loop: SimLoop, main: Callable[[Engine], Coroutine[Any, Any, T]], store: Any
+        self,
+        loop: SimLoop,
+        main: Callable[[Engine], Coroutine[Any, Any, T]],
+        store: Store,
+        world: World | None,
     ) -> T:
         self.out.gates.clear()
         clock = StageClock(self.time, loop)
-        async with Engine("sqlite://", store=store, clock=clock) as engine:
-            self.engine = engine
+        async with Engine("sqlite://", store=store, clock=clock, world=world) as engine:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 return await main(engine)
 
-    def play_and_die(self, main: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
+    def play_and_die(
+        self,
+        main: Callable[[Engine], Coroutine[Any, Any, T]],
+        *,
+        world: World | None = None,
+    ) -> T:
         """One life that ends at once when `main` returns; what was on its way may still land."""
         loop = SimLoop(self.time)
         done: list[T] = []
 
         async def life() -> None:
             clock = StageClock(self.time, loop)
-            engine = Engine("sqlite://", store=self.store, clock=clock)
+            engine = Engine("sqlite://", store=self.store, clock=clock, world=world)
             await engine.__aenter__()
             async with asyncio.timeout(PATIENCE_SECONDS):
                 done.append(await main(engine))
@@ -246,8 +260,6 @@ class Stage:
 
     async def marked(self, key: str = "e") -> list[str]:
         """The places of the tokens, read from the store."""
-        from perdure.engine.looking import view
-
         row = await self.store.find(key)
         if row is None or await self.store.definition(row.net) is None:
             return []
@@ -262,6 +274,3 @@ async def ended(run: Run[Any]) -> tuple[str, Any]:
         return "done", await run.result()
     except Exception as error:
         return type(error).__name__, error
-
-
-__all__ = ["PlaceKind", "kernel"]

@@ -6,33 +6,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from datetime import timedelta
 from typing import Any
 
-import pytest
 from perdure import (
-    Elapsed,
     Engine,
     Retry,
     Signal,
-    after,
     compensatable,
     effect_key,
-    first,
     idempotent,
     irreversible,
-    minutes,
     observe,
     pure,
     saga,
-    seconds,
     together,
     transactional,
     workflow,
 )
 from perdure.engine.transactional import Tx
-from perdure.model.analysis import check
-from perdure.model.compiler import compile_workflow
 
 from .stage import Refused, Stage, ended, outside
 
