@@ -7,6 +7,7 @@ user's code. How a net becomes JSON is the business of model/formats; no code is
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -46,6 +47,7 @@ def describe(program: Program) -> bytes:
     return msgspec.json.encode(stored, order="deterministic")
 
 
+@lru_cache(maxsize=64)
 def read(raw: bytes) -> Definition:
     """Read a stored document; raises `msgspec.ValidationError` for one of another format."""
     stored = msgspec.json.decode(raw, type=_Stored)

@@ -25,7 +25,7 @@ from perdure.engine.world import World
 
 T = TypeVar("T")
 FOREVER = 10.0**9
-PATIENCE_SECONDS = 20_000.0  # of virtual time, for a whole life
+PATIENCE_SECONDS = 5_000.0  # of virtual time, for a whole life
 QUIET_SECONDS = 120.0
 """Longer than every wait between attempts: what has not happened by then waits for somebody."""
 
@@ -239,7 +239,7 @@ class Stage:
         assert (await audit(self.store, await self.row(key))).problems == ()
 
     async def until(
-        self, what: Callable[[], Awaitable[Any]] | Callable[[], Any], seconds: float = 10_000.0
+        self, what: Callable[[], Awaitable[Any]] | Callable[[], Any], seconds: float = 1_000.0
     ) -> None:
         """Let virtual time pass until a condition holds."""
         end = self.time.now + int(seconds * 1e6)
@@ -256,7 +256,10 @@ class Stage:
         async def there() -> bool:
             return set(places) <= set(await self.marked(key))
 
-        await self.until(there)
+        try:
+            await self.until(there)
+        except AssertionError:
+            raise AssertionError(f"tokens are in {await self.marked(key)}") from None
 
     async def marked(self, key: str = "e") -> list[str]:
         """The places of the tokens, read from the store."""

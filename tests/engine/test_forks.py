@@ -6,14 +6,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+import pytest
 from perdure import (
     Engine,
     Retry,
     Signal,
+    Tx,
     compensatable,
     effect_key,
+    first,
     idempotent,
     irreversible,
     observe,
@@ -23,12 +28,15 @@ from perdure import (
     transactional,
     workflow,
 )
-from perdure.engine.transactional import Tx
+from perdure.model.compiler import compile_workflow
+from perdure.model.compiler.findings import CompileError
 
 from .stage import Refused, Stage, ended, outside
 
 ONCE = Retry(attempts=1)
-news, other = Signal[str]("news"), Signal[str]("other")
+
+
+go = Signal[str]("go")
 
 
 class Worse(Refused):
@@ -97,6 +105,96 @@ async def notes_in_a_handler(n: int) -> str:
     return "not reached"
 
 
+def race_of(step: Any) -> Any:
+    """A race of a step against a signal, with a step behind it that tells when it runs."""
+    return {"think": racing_think, "read": racing_read, "put": racing_put, "write": racing_write}[
+        step
+    ]
+
+
+@idempotent
+async def behind(n: int) -> None:
+    outside().note("behind", "behind", n)
+
+
+@workflow
+async def racing_think(n: int) -> str:
+    got = await first(think(n), go.wait())
+    await behind(n)
+    return got
+
+
+@workflow
+async def racing_read(n: int) -> str:
+    got = await first(read(n), go.wait())
+    await behind(n)
+    return got
+
+
+@workflow
+async def racing_put(n: int) -> str:
+    got = await first(put(n), go.wait())
+    await behind(n)
+    return got
+
+
+@workflow
+async def racing_write(n: int) -> str:
+    got = await first(write(n), go.wait())
+    await behind(n)
+    return got
+
+
+@workflow
+async def nested(n: int) -> str:
+    try:
+        async with saga():
+            await hold(0)
+            async with saga():
+                for i in range(1, 3):
+                    await hold(i)
+            await together(hold(3), hold2(4))
+            async with saga():
+                await hold(5)
+            await go.wait()
+            raise Refused("after all")
+    except Refused:
+        return "undone"
+
+
+@compensatable
+async def hold2(n: int) -> str:
+    return await _act("hold2", n)
+
+
+@hold2.undo
+async def release2(got: str) -> None:
+    outside().note("undone", "hold", int(got.split()[1]))
+
+
+@workflow
+async def outside_a_saga(n: int) -> str:
+    await hold(n)
+    paid = await pay(n)
+    await go.wait()
+    return paid
+
+
+@workflow
+async def inner_fails(n: int) -> str:
+    async with saga():
+        await hold(0)
+        try:
+            async with saga():
+                await hold(1)
+                await fail(0, "inner")
+        except Refused:
+            await go.wait()
+        await hold(2)
+        await go.wait()
+    return "well"
+
+
 def play(main: Any) -> Stage:
     """One life on a stage; what is stored is lawful afterwards."""
     stage = Stage()
@@ -141,5 +239,115 @@ def test_a_compensatable_sibling_in_flight_settles_and_is_undone_when_another_fa
         stage.out.gate("hold").set()
         assert await run.result() == "one"
         assert stage.out.told("lands", "undone") == ["lands hold 1", "undone hold 1"]
+
+    play(main)
+
+
+# --- losers (rule 37) -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("landed", [False, True], ids=["in flight", "landed in time"])
+@pytest.mark.parametrize("site", ["think", "read", "put", "write"])
+def test_a_loser_of_each_class_ends_before_the_code_behind_the_race(
+    site: str, landed: bool
+) -> None:
+    """pure, observe: dropped. idempotent: given up, "may have happened" told. transactional: rolled
+    back, unless its commit came first: then it is the winner."""
+
+    async def main(engine: Engine, stage: Stage) -> None:
+        stage.out.script[site] = deque(["lands" if landed else "gate"])
+        run = await engine.start(race_of(site)(1), id="e")
+        await stage.until(lambda: stage.out.count("called") == 1)
+        if landed:
+            assert await run.result() == f"{site} 1"
+            return
+        await run.send(go, "signal")  # behind a transactional step it waits for the write lock
+        end, value = await ended(run)
+        if site == "write":
+            assert end == "TransactionTooLong"  # and the race had its first end
+            return
+        assert (end, value) == ("done", "signal")
+        stage.out.gate(site).set()
+        await asyncio.sleep(5)
+        assert stage.out.count("lands") == 0, "it was cut, not awaited"
+        may = [b.may for b in await stage.bodies() if b.may]
+        assert may == ([True] if site == "put" else [])
+        assert stage.out.count("behind") == 1
+
+    play(main)
+
+
+@pytest.mark.parametrize("effect", ["compensatable", "irreversible"])
+def test_what_may_land_after_it_has_lost_is_refused_in_a_race(
+    effect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PD307 by name, for both classes with an intent."""
+    source = tmp_path / f"races_{effect}.py"
+    source.write_text(
+        "from perdure import Signal, compensatable, first, irreversible, workflow\n"
+        'go = Signal[str]("go")\n'
+        f"@{effect}\nasync def act(n: int) -> str: ...\n"
+        + ("@act.undo\nasync def take_back(got: str | None, n: int) -> None: ...\n")
+        * (effect == "compensatable")
+        + "@workflow\nasync def race(n: int) -> str:\n    return await first(act(n), go.wait())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module = import_module(source.stem)
+    with pytest.raises(CompileError) as refused:
+        compile_workflow(module.race)
+    assert "PD307" in str(refused.value)
+
+
+# --- undo order (rules 44, 45; C15) ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cancelled", [False, True], ids=["failed", "cancelled"])
+def test_undo_runs_in_reverse_order_through_loops_and_sagas_left_well(cancelled: bool) -> None:
+    """A saga left well hands its entries to the one around it, once for each round of a loop."""
+
+    async def main(engine: Engine, stage: Stage) -> None:
+        run = await engine.start(nested(0), id="e")
+        await stage.at("waiting for go")
+        await (run.cancel(reason="x") if cancelled else run.send(go, "on"))
+        assert (await ended(run))[0] == ("ExecutionCancelled" if cancelled else "done")
+        order = [int(told.split()[-1]) for told in stage.out.told("undone")]
+        assert (order[0], order[3:]) == (5, [2, 1, 0])
+        assert set(order[1:3]) == {3, 4}, "parallel ones in either order, between the others"
+        assert all(e.outcome == "undone" for e in await stage.effects())
+
+    play(main)
+
+
+@pytest.mark.parametrize("place", ["handler", "body"])
+def test_an_inner_saga_that_failed_is_undone_once_and_the_outer_one_by_the_cancel(
+    place: str,
+) -> None:
+    """What the inner saga undid is not undone again by the outer one."""
+
+    async def main(engine: Engine, stage: Stage) -> None:
+        run = await engine.start(inner_fails(0), id="e")
+        await stage.at("waiting for go 2")
+        assert stage.out.told("undone") == ["undone hold 1"]
+        if place == "body":
+            await run.send(go, "on")
+            await stage.at("waiting for go")
+        await run.cancel(reason="x")
+        assert (await ended(run))[0] == "ExecutionCancelled"
+        later = ["undone hold 2"] if place == "body" else []
+        assert stage.out.told("undone") == ["undone hold 1", *later, "undone hold 0"]
+
+    play(main)
+
+
+def test_without_a_saga_a_cancel_undoes_nothing_and_names_what_stands() -> None:
+    """Nobody asked for compensation there: the landed effects are listed (43)."""
+
+    async def main(engine: Engine, stage: Stage) -> None:
+        run = await engine.start(outside_a_saga(0), id="e")
+        await stage.at("waiting for go")
+        await run.cancel(reason="x")
+        end, error = await ended(run)
+        assert (end, error.landed) == ("ExecutionCancelled", ("hold", "pay"))
+        assert "hold, pay" in str(error) and stage.out.count("undone") == 0
 
     play(main)
