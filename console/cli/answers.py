@@ -63,7 +63,7 @@ def failing(ctx: click.Context) -> Generator[None]:
         code = exit_code(error)
         if code is None:
             raise
-        tell_failure(error.code, _told(error))
+        tell_failure(error.code, str(error))
         ctx.exit(code)
     except Refusal as error:
         error.show()
@@ -76,16 +76,6 @@ def failing(ctx: click.Context) -> Generator[None]:
             raise
         tell_failure("PD801", f"PD801 the store cannot be used: {error}")
         ctx.exit(NO_STORE)
-
-
-def _told(error: PerdureError) -> str:
-    """The message; what does not compile is shown with the lines it is about."""
-    if error.code != "PD100":
-        return str(error)
-    from ...model.compiler.findings import CompileError
-    from ..rendering import told_error
-
-    return told_error(error) if isinstance(error, CompileError) else str(error)
 
 
 def _of_database(error: Exception) -> bool:

@@ -16,7 +16,6 @@ from ...model.analysis import Answer, UnknownProperty
 from ...model.compiler.findings import CompileError
 from ...model.errors import PerdureError
 from ...model.formats.json import NotANet, from_json
-from ..rendering import told_error
 from ..verifying import Limits, finding_json, told_report, verify, verify_net
 from .answers import (
     DOES_NOT_HOLD,
@@ -83,8 +82,8 @@ def _entry(target: str, properties: tuple[str, ...], limits: Limits) -> Entry:
         raise Refusal(str(error)) from error  # a mistake in the options, not in the target
     except CompileError as error:
         findings = [finding_json(f) for f in error.findings]
-        document = _unusable(target, str(error))
-        return Entry({**document, "findings": findings}, told_error(error))
+        text = str(error)
+        return Entry({**_unusable(target, text), "findings": findings}, text)
     except (Refusal, PerdureError, NotANet, OSError) as error:
         reason = error.message if isinstance(error, Refusal) else str(error)
         return Entry(_unusable(target, reason), f"{target}: {reason}")
