@@ -75,7 +75,10 @@ def _from_file(path: Path) -> ModuleType:
     path = path.resolve()
     folder, parts = path.parent, [path.stem]
     while (folder / "__init__.py").is_file() and folder.name.isidentifier():
-        parts.insert(0, folder.name)
+        package = _loaded_package(folder)
+        parts.insert(0, package or folder.name)
+        if package:
+            return _import(".".join(parts), str(path))
         folder = folder.parent
     name = ".".join(parts)
     loaded = sys.modules.get(name)
@@ -85,6 +88,15 @@ def _from_file(path: Path) -> ModuleType:
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     return _import(name, str(path))
+
+
+def _loaded_package(folder: Path) -> str:
+    """The package that this process has loaded from a folder: its name need not be the folder's."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or ""
+        if file.endswith("__init__.py") and Path(file).resolve().parent == folder:
+            return name
+    return ""
 
 
 def _import(name: str, target: str) -> ModuleType:

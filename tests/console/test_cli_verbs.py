@@ -305,3 +305,11 @@ def test_docs_build_writes_a_page_per_workflow(tmp_path: Path) -> None:
     html = (out / "approve.html").read_text()
     assert "<svg" in html and "Wait for a yes." in html and "answer" in html
     assert "http" not in html.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_a_file_of_a_loaded_package_goes_by_the_name_it_was_loaded_under(root: Path) -> None:
+    """The demo's own file, named by its path, is the module that `perdure demo` runs."""
+    by_path = perdure("check", str(root / "console/demo/order.py"), "--format", "json")
+    by_name = perdure("check", "perdure.console.demo.order", "--format", "json")
+    digests = [json.loads(d.stdout)["nets"][0]["digest"] for d in (by_path, by_name)]
+    assert digests[0] == digests[1]
