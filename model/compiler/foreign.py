@@ -87,9 +87,7 @@ class _Walk:
             text = f"`{condition(call)}` makes a call that nobody awaits"
             why = "nothing happens until it is awaited, and no place waits for it"
             fix = f"await {source(self.build.file, call)}"
-            edits = wrapped(self.build, call, "(await ", ")")
-            if self.statement_of(call):
-                edits = wrapped(self.build, call, "await ")
+            edits = wrapped(self.build, call, "await ") if self.whole(call) else ()
             self.build.problem("PD110", call, text, why, fix, edits=edits)
             self.excuse(call)
             return
@@ -100,13 +98,17 @@ class _Walk:
         if isinstance(call.func, (ast.Name, ast.Attribute)):
             self.future(call.func)
 
-    def statement_of(self, call: ast.Call) -> bool:
-        """Whether the call is a whole statement or a whole value, so an await needs no brackets."""
+    def whole(self, call: ast.Call) -> bool:
+        """Whether the call is a whole statement or value, so that a bare await is all it needs."""
         for node in ast.walk(self.function.node):
             match node:
-                case ast.Expr(value=value) | ast.Return(value=value) | ast.Assign(value=value):
-                    if value is call:
-                        return True
+                case ast.Expr(value=value) | ast.Return(value=value) if value is call:
+                    return True
+                case ast.Assign(targets=[ast.Name(id=name)], value=value) if value is call:
+                    return not any(
+                        isinstance(n, ast.Await) and getattr(n.value, "id", "") == name
+                        for n in ast.walk(self.function.node)
+                    )
                 case _:
                     pass
         return False
@@ -165,7 +167,7 @@ class _Walk:
             self.uncalled(node, isinstance(target, Step))
         elif self.future(func):
             return
-        elif self.dynamic(func):
+        elif isinstance(node, ast.Call) and self.dynamic(func):
             text = f"which step `{condition(func)}` is, is decided at run time"
             why = "which steps can run must be known before"
             fix = "match between calls by name: `case 'a': await a(...)`"

@@ -24,9 +24,11 @@ _GUESS = "after a crash it may come out otherwise, and the log cannot tell why"
 
 def purity(function: Function, build: Builder) -> None:
     """Report what the sync code of a workflow, and its helpers, do outside."""
+    told: set[int] = set()  # in `Thread(...).start()` one finding is enough
     for node in _walked(function.node.body):
-        if isinstance(node, ast.Call):
-            _call(node, function, build)
+        if isinstance(node, ast.Call) and id(node) not in told:
+            if _call(node, function, build):
+                told |= {id(n) for n in ast.walk(node.func)}
         elif isinstance(node, ast.Subscript):
             _setting(node, function, build)
 
@@ -36,23 +38,25 @@ def _walked(nodes: list[ast.stmt]) -> Iterator[ast.AST]:
         yield from ast.walk(node)
 
 
-def _call(node: ast.Call, function: Function, build: Builder) -> None:
+def _call(node: ast.Call, function: Function, build: Builder) -> bool:
     target = reach(node.func, function.resolve)
     if target is None:
-        return
+        return False
     name, shown = known_as(target), condition(node.func)
     if name in CODE or (name == "builtins.vars" and not node.args):
         text = f"the net cannot see inside `{shown}`"
         why = "it makes code or names at run time"
         build.problem("PD108", node, text, why, "write it out, or make it a step")
-        return
+        return True
     found = touch(name)
     if found is not None:
         _report(node, f"`{shown}` {found.does}", found, build)
-        return
-    for inner, line in _helper(target, function):
+        return True
+    helped = _helper(target, function)
+    for inner, line in helped:
         text = f"`{shown}` calls `{inner[0]}` (line {line}), which {inner[1].does}"
         _report(node, text, inner[1], build)
+    return bool(helped)
 
 
 def _report(node: ast.AST, text: str, found: Touch, build: Builder) -> None:
