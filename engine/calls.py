@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from ..model.language.effects import WITHOUT_END, Effect, InDoubt, Landed, Retry
 from ..model.language.steps import Step
 from ..model.net import TransitionKind
 from ..model.values import ValueRefused
-from . import post
+from . import bodies, post
 from .clock import Clock
 from .driver import PROBES_MAX, Driver
 from .instance import Instance
@@ -74,15 +75,20 @@ class Caller:
             if running.cancelled:
                 return
             work = self._guarded(instance, call, step, running)
-            running.task = asyncio.get_running_loop().create_task(work)
-            self.tasks.add(running.task)
-            running.task.add_done_callback(self.tasks.discard)
+            running.task = self.spawn(work)
 
         if needed <= instance.durable:
             start()
         else:
             instance.starts.append((needed, start))
         return running
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something beside the rest, until it ends or the worker stops."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
 
     async def _guarded(
         self, instance: Instance, call: Call, step: Step[..., Any], running: Running
@@ -189,7 +195,7 @@ class Caller:
             await self._refused(instance, call, step, error)
         else:
             self._end(instance, call)
-            why = f"it raised {type(error).__name__}: {error}"
+            why = f"it raised {_told(error)}"
             self._fire(instance, call, TransitionKind.CRASH, said={"why": why})
         self.driver.pump(instance)
         return True
@@ -221,14 +227,15 @@ class Caller:
                         raise asyncio.CancelledError
                     self._end(instance, call)
                     self._landed(instance, call, step, result)
-                    flying = instance.fly()
-                    if flying is None:  # the glue behind it got stuck: the writes go too
+                    if instance.stuck is not None:  # the glue behind it: the writes go too
                         raise _Stuck
+                    flying = instance.fly()
+                    assert flying is not None
                     appended = transaction.append(flying)[0]
             except _Stuck:
                 return
             except (Fenced, Ambiguous) as gone:
-                self.driver.committer.lose(gone, instance)
+                self.driver.committer.lose(gone)
                 return
             except Exception as error:
                 instance.held = False
@@ -318,7 +325,7 @@ class Caller:
         count = before.tries + 1 if before else 1
         wait = retry.wait_seconds(count)
         first = before.first_at if before else now
-        text = f"{type(error).__name__}: {error}"
+        text = _told(error)
         row = AttemptRow(instance.id, counter, count, first, now + int(wait * 1e6), text)
         instance.attempts[counter] = row
         instance.append().attempts.append(row)
@@ -355,6 +362,14 @@ _UNDONE = TransitionKind.UNDO
 
 class _Stuck(Exception):
     """Rolls a transactional step back whose glue got stuck."""
+
+
+def _told(error: BaseException) -> str:
+    """An exception in one line; its `__str__` is user code and may raise too."""
+    try:
+        return bodies.plain(f"{type(error).__name__}: {error}")
+    except Exception:
+        return type(error).__name__
 
 
 def _counter(call: Call) -> str:

@@ -40,7 +40,7 @@ from .instance import Instance
 from .leases import own_identity
 from .records import NO_TRANSITION, Kind, genesis
 from .sqlite import SqliteStore
-from .store import Create, ExecutionRow, Status, Store
+from .store import Create, ExecutionRow, Guard, Status, Store
 from .worker import Worker
 from .world import UserWorld, World
 
@@ -202,9 +202,13 @@ class Engine:
         self._born[key] = born
         instance = new_instance(program, key, inputs, self.worker.session, self.store.now())
 
-        def created(existing: ExecutionRow | None) -> None:
-            if not born.done():
-                born.set_result(existing)
+        def created(met: ExecutionRow | Guard | None) -> None:
+            if born.done():
+                return
+            if isinstance(met, Guard):
+                born.set_exception(ValueError(f"{key!r} cannot be stored: {met.why}"))
+            else:
+                born.set_result(met)
 
         instance.created = created
         try:

@@ -88,7 +88,9 @@ class Instance:
     durable: int  # seq of the last durable record
     named: bool = False  # this tenure has written its first record
     create: Create | None = None
-    created: Callable[[Any], None] | None = None  # told once: None, or the row that had the key
+    created: Callable[[Any], None] | None = (
+        None  # told once: None, the row that had the key, a guard
+    )
     alive: bool = True
     leaving: bool = False  # a release or a finish is on its way
     stuck: str | None = None  # why it stalls once its open intents are settled

@@ -29,10 +29,13 @@ class Ambiguous(BaseException):
 
 
 class Guard(NamedTuple):
-    """An append that did not fit the log it was made for: another writer, or a bug of ours."""
+    """An append that was refused: it did not fit the log it was made for (another writer, or a bug
+    of ours), or it is `poison`: its values could not be stored, and never will.
+    """
 
     execution: int
     why: str
+    poison: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 from ..model.program import Program
 from . import bodies, kernel, loading
@@ -20,7 +22,8 @@ from .committer import Committer
 from .driver import Driver
 from .instance import Instance
 from .leases import BEAT_SECONDS, Lease, Watch, provably_gone
-from .store import Ambiguous, Append, Appended, Claimed, Identity, Status, Store
+from .refused import Refused
+from .store import Ambiguous, Append, Appended, Claimed, Fenced, Identity, Status, Store
 from .world import World
 
 POLL_SECONDS = 0.01
@@ -59,6 +62,7 @@ class Worker:
         self.driver.may_intend = self._may_intend
         self.caller = Caller(self.driver, store, world, clock, self.lease)
         self.finished: Callable[[str, tuple[Status, Body] | None], None] = _ignore
+        self.refused = Refused(store, lambda: self.session, self._told)
         self._wake = asyncio.Event()
         self._look_for_work = self._look_for_mail = True
         self._stopping = False
@@ -181,10 +185,28 @@ class Worker:
         if free > 0 and self.programs and not self._stopping:
             claimed = await self.store.claim(self.session, list(self.programs), free)
             for each in claimed:
-                self._load(each)
+                await self._take(each)
             if len(claimed) == free:
                 self._look_for_work = True
         self._next_wake = await self.store.next_wake()
+
+    async def _take(self, claimed: Claimed) -> None:
+        """Load what was claimed; a log that cannot be folded stalls its execution, no other."""
+        try:
+            self._load(claimed)
+        except Exception as defect:
+            told = "".join(traceback.format_exception(defect))
+            instance = self.instances.get(claimed.row.key)
+            if instance is not None:
+                self._forget(instance)
+            await self._unless_lost(self.refused.stall(claimed.row.key, claimed.row.tenure, told))
+
+    async def _unless_lost(self, work: Coroutine[Any, Any, None]) -> None:
+        """Some writing beside the committer: a lost session ends as everywhere."""
+        try:
+            await work
+        except (Fenced, Ambiguous) as gone:
+            self.committer.lose(gone)
 
     def _load(self, claimed: Claimed) -> None:
         row = claimed.row
@@ -226,13 +248,14 @@ class Worker:
     # --- what the committer tells ---------------------------------------------------------------
 
     def _settled(self, instance: Instance, append: Append, result: Appended) -> None:
-        if result.existing is not None or result.guard is not None:
+        if result.guard is not None and append.create is None:
             self._forget(instance)
-            if result.guard is not None:
-                _LOG.warning("%s is loaded again: %s", instance.key, result.guard.why)
-                self._give_back(instance)
-            elif instance.created is not None:
-                instance.created(result.existing)
+            work = self.refused.settle(instance, append, result.guard)
+            self.caller.spawn(self._unless_lost(work))
+        elif result.existing is not None or result.guard is not None:
+            self._forget(instance)
+            if instance.created is not None:
+                instance.created(result.existing or result.guard)
             self.finished(instance.key, None)
         elif result.mail:
             self._met_mail(instance, append)
@@ -251,6 +274,9 @@ class Worker:
                     ended = change.status, bodies.decode(append.records[-1].body)
                 self.finished(instance.key, ended)
 
+    def _told(self, key: str, ended: tuple[Status, Body] | None) -> None:
+        self.finished(key, ended)
+
     def _met_mail(self, instance: Instance, append: Append) -> None:
         """A release or finish met new mail: nothing was written; decide again with the mail."""
         instance.flying = None
@@ -263,9 +289,7 @@ class Worker:
                 self.committer.dirty(instance)
             self.driver.pump(instance)
 
-        task = asyncio.get_running_loop().create_task(again())
-        self.caller.tasks.add(task)
-        task.add_done_callback(self.caller.tasks.discard)
+        self.caller.spawn(again())
 
     def _forget(self, instance: Instance) -> None:
         instance.alive = False
@@ -277,16 +301,12 @@ class Worker:
         if self.instances.get(instance.key) is instance:
             del self.instances[instance.key]
 
-    def _give_back(self, instance: Instance) -> None:
-        """Another writer, or a bug of ours: the session ends, so that the log is read again."""
-        self.committer.lose(Ambiguous(), instance)
-
-    def _lost_session(self, gone: BaseException, flying: list[Instance]) -> None:
+    def _lost_session(self, gone: BaseException) -> None:
         if self._recovering is None or self._recovering.done():
             loop = asyncio.get_running_loop()
-            self._recovering = loop.create_task(self._recover(gone, flying))
+            self._recovering = loop.create_task(self._recover(gone))
 
-    async def _recover(self, gone: BaseException, flying: list[Instance]) -> None:
+    async def _recover(self, gone: BaseException) -> None:
         self._stop_beat()
         if isinstance(gone, Ambiguous):
             await self._hand_over()
