@@ -106,7 +106,7 @@ class Instance:
     flying: Append | None = None
     alarm: Any = None  # the timer of the earliest moment waited for
     held: bool = False  # a transactional step has the append right: the committer leaves it out
-    suspect: bool = False
+    waiting: bool = False  # for a suspect to be through: nothing of it goes on yet
 
     def __post_init__(self) -> None:
         self.wiring = wire(self.program.net)

@@ -17,6 +17,7 @@ from .status import Status
 from .transactional import Tx
 
 T = TypeVar("T")
+SUSPECT_RECOVERIES = 2  # from then on blamed only when named before it runs (rule 33)
 STEP_SECONDS_MAX = 2.0  # how long a transactional step may hold the writer (rule 19)
 
 

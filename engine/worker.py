@@ -22,8 +22,19 @@ from .committer import Committer
 from .driver import Driver
 from .instance import Instance
 from .leases import BEAT_SECONDS, Lease, Watch, provably_gone
+from .quarantine import Quarantine
 from .refused import Refused
-from .store import Ambiguous, Append, Appended, Claimed, Fenced, Identity, Status, Store
+from .store import (
+    SUSPECT_RECOVERIES,
+    Ambiguous,
+    Append,
+    Appended,
+    Claimed,
+    Fenced,
+    Identity,
+    Status,
+    Store,
+)
 from .world import World
 
 POLL_SECONDS = 0.01
@@ -62,6 +73,7 @@ class Worker:
         self.driver.may_intend = self._may_intend
         self.caller = Caller(self.driver, store, world, clock, self.lease)
         self.finished: Callable[[str, tuple[Status, Body] | None], None] = _ignore
+        self.quarantine = Quarantine(store, clock, lambda: self.session, self._begin, self._beside)
         self.refused = Refused(store, lambda: self.session, self._told)
         self._wake = asyncio.Event()
         self._look_for_work = self._look_for_mail = True
@@ -184,7 +196,8 @@ class Worker:
         free = self.concurrency - len(self.instances)
         if free > 0 and self.programs and not self._stopping:
             claimed = await self.store.claim(self.session, list(self.programs), free)
-            for each in claimed:
+            # Suspects first: what was claimed with them waits.
+            for each in sorted(claimed, key=_is_innocent):
                 await self._take(each)
             if len(claimed) == free:
                 self._look_for_work = True
@@ -201,6 +214,9 @@ class Worker:
                 self._forget(instance)
             await self._unless_lost(self.refused.stall(claimed.row.key, claimed.row.tenure, told))
 
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        self.caller.spawn(self._unless_lost(work))
+
     async def _unless_lost(self, work: Coroutine[Any, Any, None]) -> None:
         """Some writing beside the committer: a lost session ends as everywhere."""
         try:
@@ -214,9 +230,13 @@ class Worker:
         self.instances[row.key] = instance
         if row.recoveries >= RECOVERIES_MAX:
             self.driver.stall(instance, f"recovered {row.recoveries} times without progress")
-            return
+        elif self.quarantine.admit(instance, not _is_innocent(claimed)):
+            self._begin(instance)
+
+    def _begin(self, instance: Instance) -> None:
+        """Let a claimed execution go on: what was called when it was lost is in doubt."""
         for transition in kernel.lost(instance.wiring, instance.state):
-            why = f"the session before tenure {row.tenure} ended during the call"
+            why = f"the session before tenure {instance.tenure} ended during the call"
             self.driver.fire(instance, transition, said={"why": why})
         self.driver.pump(instance)
 
@@ -251,7 +271,7 @@ class Worker:
         if result.guard is not None and append.create is None:
             self._forget(instance)
             work = self.refused.settle(instance, append, result.guard)
-            self.caller.spawn(self._unless_lost(work))
+            self._beside(work)
         elif result.existing is not None or result.guard is not None:
             self._forget(instance)
             if instance.created is not None:
@@ -293,6 +313,7 @@ class Worker:
 
     def _forget(self, instance: Instance) -> None:
         instance.alive = False
+        self.quarantine.gone(instance)
         for running in instance.running.values():
             if not running.settling:
                 running.cancel()
@@ -325,6 +346,7 @@ class Worker:
         self.session, tenures = await self.store.handover(self.session, self.identity)
         self.lease.acknowledged(sent)
         self._begin_beating()
+        await self.quarantine.renamed()
         for instance in list(self.instances.values()):
             if instance.id == 0:
                 row = await self.store.find(instance.key)
@@ -353,6 +375,10 @@ class Worker:
 
     def _may_intend(self, instance: Instance) -> bool:
         return self.lease.may_call(self.clock.monotonic())
+
+
+def _is_innocent(claimed: Claimed) -> bool:
+    return claimed.row.recoveries < SUSPECT_RECOVERIES
 
 
 def _ignore(key: str, ended: tuple[Status, Body] | None) -> None:
