@@ -16,17 +16,19 @@ import click
 
 from ..codes import CODES, family
 from .answers import (
+    EXTRAS,
     NO_STORE,
     Refusal,
     answer,
     asynchronously,
     finish,
+    installed_version,
     with_db,
     with_format,
 )
 from .tables import fields
 
-EXTRAS = {
+_USES = {
     "rich": "tables in colour",
     "networkx": "structural checks",
     "alembic": "schema migrations",
@@ -80,12 +82,12 @@ def current(db: str, format: str) -> None:
 def doctor(db: str, format: str) -> None:
     """Say what is installed and what the store is like; exit 4 if it cannot be used."""
     document: dict[str, Any] = {
-        "perdure": _version("perdure"),
+        "perdure": installed_version(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "sqlite": sqlite3.sqlite_version,
         "libraries": {name: _version(name) for name in _NEEDED},
-        "extras": {name: _version(name) if find_spec(name) else None for name in EXTRAS},
+        "extras": {name: _version(name) if find_spec(name) else None for name in _USES},
         "store": _store(db),
     }
     store = document["store"]
@@ -95,7 +97,10 @@ def doctor(db: str, format: str) -> None:
         ("platform", document["platform"]),
         ("sqlite", document["sqlite"]),
         *document["libraries"].items(),
-        *((n, v or f"absent ({EXTRAS[n]})") for n, v in document["extras"].items()),
+        *(
+            (n, v or f"absent ({_USES[n]}: pip install 'perdure[{EXTRAS[n]}]')")
+            for n, v in document["extras"].items()
+        ),
         *((f"store {name}", value) for name, value in store.items()),
     ]
     answer(format, document, fields(lines))
@@ -107,7 +112,7 @@ def _version(name: str) -> str:
     try:
         return version({"z3": "z3-solver"}.get(name, name))
     except PackageNotFoundError:
-        return "of this checkout" if name == "perdure" else "unknown"
+        return "unknown"
 
 
 def _store(db: str) -> dict[str, Any]:
