@@ -74,6 +74,10 @@ class SqliteStore:
         """
         if not self._may_create and self.path != MEMORY and not Path(self.path).is_file():
             raise NoStore(self.path, "no such file")
+        if self.path != MEMORY and not (folder := Path(self.path).parent).is_dir():
+            raise NoStore(self.path, f"there is no folder {folder}")
+        if Path(self.path).is_dir():
+            raise NoStore(self.path, "it is a folder")
         self.links.refuse_network()
         if await self.links.patiently(lambda: sqlite_schema.is_empty(self.links.link("writer"))):
             if not self._may_create:

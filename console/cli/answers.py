@@ -39,6 +39,7 @@ EXTRAS = {
 }
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
+DEFAULT_DB = "sqlite:///perdure.db"
 _FORMAT = "perdure.format"
 
 
@@ -163,8 +164,8 @@ def with_db(function: F) -> F:
     return click.option(
         "--db",
         envvar="PERDURE_DB",
-        default="sqlite:///perdure.db",
-        show_default="$PERDURE_DB or sqlite:///perdure.db",
+        default=DEFAULT_DB,
+        show_default=f"$PERDURE_DB or {DEFAULT_DB}",
         metavar="URL",
         help="The store, as SQLAlchemy URL.",
     )(function)

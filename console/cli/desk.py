@@ -26,7 +26,7 @@ from .answers import Refusal, answer, asynchronously, canonical, read_json, with
 from .looking import keys_of
 from .opening import opened
 from .operating import user
-from .tables import table
+from .tables import answer_rows
 
 VERDICTS = {
     "landed": TransitionKind.SETTLED,
@@ -40,12 +40,18 @@ VERDICTS = {
 @with_format()
 @click.pass_context
 def desk(ctx: click.Context, db: str, format: str) -> None:
-    """List and decide what waits for a human: effects in doubt, stalled executions."""
+    """List and decide what waits for a human: effects in doubt, stalled executions.
+
+    \b
+    perdure desk
+    perdure desk decide order-17 landed --value '{"id": "ch_9"}' --reason 'seen at the bank'
+    """
     if ctx.invoked_subcommand is not None:
         return
     items = asynchronously(_items(db))
     columns = ("id", "workflow", "kind", "site", "since", "key", "why")
-    answer(format, items, table(columns, [[line.get(c) for c in columns] for line in items]))
+    lines = [[line.get(c) for c in columns] for line in items]
+    answer_rows(format, items, columns, lines, none="nothing waits for a person")
 
 
 async def _items(db: str) -> list[view.Document]:

@@ -36,7 +36,11 @@ def docs() -> None:
 def build(targets: tuple[str, ...], output: Path, limit_seconds: float, format: str) -> None:
     """Write a page per workflow: text, net, steps, verdicts.
 
-    Markdown with SVG files, for mkdocs and the like, and the same as plain HTML.
+    Markdown with SVG files, for mkdocs and the like, and the same as plain HTML. Exit 1 when a
+    property is violated, 2 when one of the workflows does not compile.
+
+    \b
+    perdure docs build shop/orders.py -o docs/workflows
     """
     chosen = {id(w): w for target in targets for w in workflows(target)}
     found = [verify(w, (), Limits(limit_seconds)) for w in chosen.values()]

@@ -47,7 +47,11 @@ def db() -> None:
 @with_db
 @with_format()
 def upgrade(db: str, format: str) -> None:
-    """Make the tables, or bring them to the revision of this perdure."""
+    """Make the tables, or bring them to the revision of this perdure.
+
+    \b
+    perdure db upgrade --db sqlite:///shop.db
+    """
     from ...engine.tables import REVISION
     from .opening import opened
 
@@ -64,7 +68,11 @@ def upgrade(db: str, format: str) -> None:
 @with_db
 @with_format()
 def current(db: str, format: str) -> None:
-    """Say which revision the tables have; exit 4 unless it is the one of this perdure."""
+    """Say which revision the tables have; exit 4 unless it is the one of this perdure.
+
+    \b
+    perdure db current --db sqlite:///shop.db
+    """
     from ...engine.tables import REVISION
     from .opening import opened
 
@@ -80,7 +88,11 @@ def current(db: str, format: str) -> None:
 @with_db
 @with_format()
 def doctor(db: str, format: str) -> None:
-    """Say what is installed and what the store is like; exit 4 if it cannot be used."""
+    """Say what is installed and what the store is like; exit 4 if it cannot be used.
+
+    \b
+    perdure doctor --db sqlite:///shop.db
+    """
     document: dict[str, Any] = {
         "perdure": installed_version(),
         "python": platform.python_version(),
@@ -151,7 +163,11 @@ def _store(db: str) -> dict[str, Any]:
 @click.argument("code", required=False)
 @with_format()
 def explain(code: str | None, format: str) -> None:
-    """Explain an error code; without one, list them all."""
+    """Explain an error code; without one, list them all.
+
+    \b
+    perdure explain PD301
+    """
     if code is None:
         listing = {name: page.says for name, page in CODES.items()}
         answer(format, listing, fields(list(listing.items())))

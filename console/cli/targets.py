@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,12 +20,17 @@ from ...model.language.workflows import Workflow
 from ...model.program import Program
 from .answers import Refusal
 
+_FIX = "the file must load by itself: `python -c 'import ...'` shows the whole story"
 AnyWorkflow = Workflow[..., Any]
+_TARGET = "a target is file.py, file.py:workflow or package.module[:workflow]"
 
 
 def workflows(target: str) -> list[AnyWorkflow]:
     """The workflows that a target names, in the order of their definition."""
     source, _, name = _split(target)
+    if source.endswith((".json", ".pnml", ".bpmn")):
+        fix = "`perdure check` takes nets as JSON; name a file.py or a package.module here"
+        raise Refusal(f"{source} is no Python: it can hold a net, not a workflow", fix)
     module = _from_file(Path(source)) if source.endswith(".py") else _import(source, target)
     found = _defined(module)
     if not found:
@@ -71,7 +77,8 @@ def _defined(module: ModuleType) -> list[AnyWorkflow]:
 
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise Refusal(f"there is no file {path}")
+        what = f"{path} is a folder" if path.is_dir() else f"there is no file {path}"
+        raise Refusal(what, _TARGET)
     path = path.resolve()
     folder, parts = path.parent, [path.stem]
     while (folder / "__init__.py").is_file() and folder.name.isidentifier():
@@ -103,16 +110,16 @@ def _import(name: str, target: str) -> ModuleType:
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        return importlib.import_module(name)
+        with redirect_stdout(sys.stderr):  # stdout is for the answer alone
+            return importlib.import_module(name)
     except PerdureError:
         raise  # it says what, where and why itself
     except ModuleNotFoundError as error:
         if error.name is not None and (name + ".").startswith(error.name + "."):
-            fix = "a target is file.py, file.py:workflow or package.module[:workflow]"
-            raise Refusal(f"there is no module {name!r}", fix) from error
-        raise Refusal(_told(error, target)) from error
+            raise Refusal(f"there is no module {name!r}", _TARGET) from error
+        raise Refusal(_told(error, target), _FIX) from error
     except (Exception, SystemExit) as error:
-        raise Refusal(_told(error, target)) from error
+        raise Refusal(_told(error, target), _FIX) from error
 
 
 def _told(error: BaseException, target: str) -> str:

@@ -115,9 +115,10 @@ def test_sarif_says_what_is_wrong_and_where(folder: Path) -> None:
     (place,) = by_rule["PD301"]["locations"]
     physical = place["physicalLocation"]
     assert unquote(physical["artifactLocation"]["uri"]) == name
-    line = (folder / name).read_text().splitlines()[physical["region"]["startLine"] - 1]
+    lines = (folder / name).read_text().splitlines()
+    line = lines[int(physical["region"]["startLine"]) - 1]
     assert "await mail(paid)" in line
-    assert line[physical["region"]["startColumn"] - 1 :].startswith("mail(paid)")
+    assert line[int(physical["region"]["startColumn"]) - 1 :].startswith("mail(paid)")
     stops = by_rule["PD301"]["codeFlows"][0]["threadFlows"][0]["locations"]
     assert any("`charge`" in stop["location"]["message"]["text"] for stop in stops)
     ids = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
@@ -197,14 +198,14 @@ def test_github_annotations_are_one_line_each_and_point_at_the_line(folder: Path
 
 def document(**changed: Any) -> dict[str, Any]:
     """A document of `check` about one net that holds a violated property."""
-    verdict = {
+    verdict: dict[str, Any] = {
         "name": "sound", "verdict": "violated", "method": "explicit", "evidence": "explored",
         "assumptions": [], "seconds": 0.25, "states": 3, "why": "",
         "witness": {"firings": ["a"], "marking": {}, "says": "stuck",
                     "walk": [{"line": None, "says": "begins"},
                              {"line": 7, "says": "ends", "file": "a,b: c.py"}]},
     }  # fmt: skip
-    net = {"name": "n", "properties": [{**verdict, **changed}], "findings": []}
+    net: dict[str, Any] = {"name": "n", "properties": [{**verdict, **changed}], "findings": []}
     return {"target": "t.json", "verdict": "violated", "nets": [net]}
 
 
