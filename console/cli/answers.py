@@ -46,7 +46,7 @@ _FORMAT = "perdure.format"
 class Refusal(click.ClickException):
     """A mistake told as what, why, fix; ends the verb with its exit code."""
 
-    def __init__(self, what: str, fix: str = "", *, code: str = "", exit: int = UNUSABLE) -> None:
+    def __init__(self, what: str, fix: str, *, code: str = "", exit: int = UNUSABLE) -> None:
         super().__init__(what + (f"\n  fix  {fix}" if fix else ""))
         self.code, self.exit = code, exit
 
@@ -220,7 +220,8 @@ def read_json(text: str, option: str) -> Any:
             text = Path(text[1:]).read_text(encoding="utf-8")
         return json.loads(text, parse_constant=_no_number)
     except OSError as error:
-        raise Refusal(f"{option}: cannot read {text[1:]}: {error.strerror}") from error
+        fix = "@FILE names a file that holds JSON; - reads standard input"
+        raise Refusal(f"{option}: cannot read {text[1:]}: {error.strerror}", fix) from error
     except (ValueError, RecursionError) as error:
         fix = """write a JSON value, in a shell like '{"name": "Ada"}'"""
         raise Refusal(f"{option} is not JSON: {error}", fix) from error
@@ -232,7 +233,8 @@ def canonical(value: Any) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise Refusal("a text holds half a character (a lone surrogate)") from error
+        what = "a text holds half a character (a lone surrogate)"
+        raise Refusal(what, "write the character itself, or both halves") from error
 
 
 def _no_number(word: str) -> Any:

@@ -95,7 +95,8 @@ def _entry(target: str, properties: tuple[str, ...], limits: Limits) -> Entry:
     try:
         return _checked(target, properties, limits)
     except UnknownProperty as error:
-        raise Refusal(str(error)) from error  # a mistake in the options, not in the target
+        fix = "--property NAME with one of these, or none for all that matter"
+        raise Refusal(str(error), fix) from error  # a mistake in the options, not in the target
     except (Refusal, PerdureError, NotANet, OSError) as error:
         reason = error.message if isinstance(error, Refusal) else str(error)
         return Entry(_unusable(target, reason), f"{target}: {reason}")

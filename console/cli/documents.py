@@ -47,7 +47,8 @@ def build(targets: tuple[str, ...], output: Path, limit_seconds: float, format: 
     try:
         written = write(output, found)
     except OSError as error:
-        raise Refusal(f"cannot write {output}: {error.strerror}") from error
+        fix = "-o with a path in a folder that exists and that you may write"
+        raise Refusal(f"cannot write {output}: {error.strerror}", fix) from error
     answer(format, {"written": [str(p) for p in written]}, "\n".join(map(str, written)))
     if any(v.report.verdict is Answer.VIOLATED for v in found):
         finish(DOES_NOT_HOLD)

@@ -44,5 +44,6 @@ def compile_(target: str, notation: str, lanes: bool, output: Path | None) -> No
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise Refusal(f"cannot write {output}: {error.strerror}") from error
+        fix = "-o with a path in a folder that exists and that you may write"
+        raise Refusal(f"cannot write {output}: {error.strerror}", fix) from error
     note(f"wrote {output}")

@@ -32,10 +32,7 @@ class Age(click.ParamType[timedelta]):
         if found is None:
             self.fail(f"{value!r} is no age; write 90s, 15m, 2h or 3d", param, ctx)
         units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-        try:
-            return timedelta(**{units[found[2]]: int(found[1])})
-        except OverflowError:
-            self.fail(f"{value!r} is longer than time", param, ctx)
+        return timedelta(**{units[found[2]]: int(found[1])})
 
 
 class Wanted(NamedTuple):
@@ -228,7 +225,8 @@ async def _log(
             last = len(records) - 1
             raise Refusal(f"--at {at}: {id} has records 0 to {last}", f"--at {last} is the end")
         if definition is None:
-            raise Refusal(f"the net of {id} is not stored here, so its marking cannot be told")
+            what = f"the net of {id} is not stored here, so its marking cannot be told"
+            raise Refusal(what, f"perdure audit --id {id}")
         state = view.state_at(definition, records, at)
         shown = [view.record(net, r) for r in records if r.seq <= at]
         return shown, view.marking(definition.net, state)

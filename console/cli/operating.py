@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import json
 import time
 from typing import Any
 from uuid import uuid4
@@ -45,6 +46,12 @@ def user() -> str:
         return "unknown"
 
 
+def shown(schema: object) -> str:
+    """A schema for a message: short enough to read."""
+    text = json.dumps(schema, ensure_ascii=False)
+    return text if len(text) <= 300 else f"{text[:299]}…"
+
+
 @click.command()
 @click.argument("id")
 @click.argument("channel")
@@ -78,7 +85,8 @@ async def _send(db: str, id: str, channel: str, message_id: str, payload: Any) -
                 raise Refusal(f"{row.workflow} has no signal {channel!r}", fix)
             wrong = misfit(known[channel], payload)
             if wrong is not None:
-                raise Refusal(f"--value does not fit signal {channel!r}: {wrong}")
+                fix = f"what it carries has the schema {shown(known[channel])}"
+                raise Refusal(f"--value does not fit signal {channel!r}: {wrong}", fix)
         return await store.send(id, channel, message_id, canonical(payload))
 
 

@@ -154,7 +154,8 @@ def _sealed(program: Program, name: str, values: Mapping[str, Any]) -> Value:
         if parameter.default is not parameter.empty:
             return codec.seal(parameter.default)
     except (msgspec.MsgspecError, ValueRefused, ValueError, TypeError) as error:
-        raise Refusal(f"--input: {name} is no {codec.text}: {error}") from error
+        fix = f"it is a {codec.text}: {_example(program)}"
+        raise Refusal(f"--input: {name} is no {codec.text}: {error}", fix) from error
     fix = f"it is a {codec.text}: {_example(program)}"
     raise Refusal(f"--input: {program.net.name} needs {name!r}", fix)
 

@@ -31,7 +31,7 @@ def workflows(target: str) -> list[AnyWorkflow]:
     if source.endswith((".json", ".pnml", ".bpmn")):
         fix = "`perdure check` takes nets as JSON; name a file.py or a package.module here"
         raise Refusal(f"{source} is no Python: it can hold a net, not a workflow", fix)
-    module = _from_file(Path(source)) if source.endswith(".py") else _import(source, target)
+    module = _loaded(source, target)
     found = _defined(module)
     if not found:
         raise Refusal(f"{source} defines no workflow", "write @workflow above an async def")
@@ -42,6 +42,17 @@ def workflows(target: str) -> list[AnyWorkflow]:
         known = ", ".join(w.name for w in found)
         raise Refusal(f"{source} has no workflow {name!r}", f"one of: {known}")
     return chosen
+
+
+def _loaded(source: str, target: str) -> ModuleType:
+    path = Path(source)
+    if source and path.is_dir():
+        raise Refusal(f"{source} is a folder", _TARGET)
+    if source.endswith(".py"):
+        return _from_file(path)
+    if not all(part.isidentifier() for part in source.split(".")):
+        raise Refusal(f"there is no module {source!r}", _TARGET)
+    return _import(source, target)
 
 
 def one_workflow(target: str) -> AnyWorkflow:
@@ -77,8 +88,7 @@ def _defined(module: ModuleType) -> list[AnyWorkflow]:
 
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
-        what = f"{path} is a folder" if path.is_dir() else f"there is no file {path}"
-        raise Refusal(what, _TARGET)
+        raise Refusal(f"there is no file {path}", _TARGET)
     path = path.resolve()
     folder, parts = path.parent, [path.stem]
     while (folder / "__init__.py").is_file() and folder.name.isidentifier():
@@ -112,8 +122,9 @@ def _import(name: str, target: str) -> ModuleType:
     try:
         with redirect_stdout(sys.stderr):  # stdout is for the answer alone
             return importlib.import_module(name)
-    except PerdureError:
-        raise  # it says what, where and why itself
+    except PerdureError as error:  # it says what, why and fix itself, and mostly where
+        where = "" if getattr(error, "where", "") else f"{_where(error, target)}: "
+        raise Refusal(f"{where}{error}", "", code=error.code) from error
     except ModuleNotFoundError as error:
         if error.name is not None and (name + ".").startswith(error.name + "."):
             raise Refusal(f"there is no module {name!r}", _TARGET) from error
@@ -127,7 +138,12 @@ def _told(error: BaseException, target: str) -> str:
     what = traceback.format_exception_only(error)[-1].strip()
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {what}"
+    return f"{_where(error, target)}: {what} (while loading {target})"
+
+
+def _where(error: BaseException, target: str) -> str:
+    """The last line outside of ours and of Python's machinery on the way to an error."""
+    ours = Path(__file__).resolve().parents[2]
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename]
-    theirs = [f for f in frames if Path(f.filename) != Path(__file__)]
-    where = f"{theirs[-1].filename}:{theirs[-1].lineno}" if theirs else target
-    return f"{where}: {what} (while loading {target})"
+    theirs = [f for f in frames if not Path(f.filename).resolve().is_relative_to(ours)]
+    return f"{theirs[-1].filename}:{theirs[-1].lineno}" if theirs else target
