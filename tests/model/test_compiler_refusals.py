@@ -13,10 +13,12 @@ from perdure.model.compiler.edits import applied
 from perdure.model.compiler.findings import CompileError, Finding
 from perdure.model.language.workflows import Workflow, workflow
 
-from .refused import GROUPS, PRELUDE, SEVERAL
+from .refused_calls import CALLS, OUTSIDE, SEVERAL
+from .refused_syntax import HANDLERS, LOOPS, PRELUDE, SYNTAX
 from .snippets import Case, cases, found_in, mark_of, marks
 
-CASES = [case for group in GROUPS.values() for case in cases(PRELUDE, group)]
+GROUPS = (SYNTAX, CALLS, LOOPS, HANDLERS, OUTSIDE)
+CASES = [case for group in GROUPS for case in cases(PRELUDE, group)]
 (TANGLED,) = cases(PRELUDE, SEVERAL)
 
 
