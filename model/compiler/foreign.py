@@ -16,7 +16,7 @@ from ..language.steps import Step
 from ..language.waits import Signal
 from ..language.workflows import Workflow
 from .build import Builder
-from .callees import ForkCallee, callee, is_saga
+from .callees import ForkCallee, SignalCallee, TimerCallee, callee, is_saga
 from .edits import replaced, source, spelled, wrapped
 from .instead import ASYNCHRONOUS, FUTURE, LIBRARIES
 from .kinds import Kinds
@@ -128,8 +128,33 @@ class _Walk:
         if isinstance(node.func, ast.Call):
             self.excused.add(id(node.func))  # step.named("…")
         if isinstance(who, ForkCallee):
-            for part in node.args:
-                self.branch(part, who.word)
+            self.fork(node, who.word)
+        elif isinstance(who, (TimerCallee, SignalCallee)):
+            self.one(node, who)
+
+    def one(self, call: ast.Call, who: TimerCallee | SignalCallee) -> None:
+        """A wait takes what its word says, by position."""
+        wanted = isinstance(who, TimerCallee)
+        starred = any(isinstance(a, ast.Starred) for a in call.args)
+        if call.keywords or starred or len(call.args) != wanted:
+            text = f"`{condition(call)}` does not say what to wait for"
+            fix = f"{who.word}(...) with one argument" if wanted else f"{condition(call.func)}()"
+            self.build.problem("PD113", call, text, "a wait is stored with what it waits for", fix)
+
+    def fork(self, call: ast.Call, word: str) -> None:
+        for part in call.args:
+            self.branch(part, word)
+        for keyword in call.keywords:
+            text = f"{word}(...) takes calls by position only"
+            why = "results come in the order of the calls"
+            self.build.problem("PD113", keyword.value, text, why, f"{word}(a(...), b(...))")
+            self.excuse(keyword.value)
+        starred = any(isinstance(a, ast.Starred) for a in call.args)
+        if len(call.args) < 2 and not starred:
+            text = f"{word}(...) of {len(call.args)} calls"
+            why = f"{word} is about several"
+            fix = f"{word}(a(...), b(...)), or await the one call alone"
+            self.build.problem("PD414", call, text, why, fix)
 
     def branch(self, part: ast.expr, word: str) -> None:
         who = callee(part, self.resolve)
@@ -148,6 +173,8 @@ class _Walk:
             self.refuse(part)
         else:
             self.excused.add(id(part))
+            if isinstance(part, ast.Call) and isinstance(who, (TimerCallee, SignalCallee)):
+                self.one(part, who)
             if isinstance(part, ast.Call) and isinstance(part.func, ast.Call):
                 self.excused.add(id(part.func))
 
@@ -167,7 +194,9 @@ class _Walk:
             self.uncalled(node, isinstance(target, Step))
         elif self.future(func):
             return
-        elif isinstance(node, ast.Call) and self.dynamic(func):
+        elif isinstance(node, (ast.IfExp, ast.BoolOp)) or (
+            isinstance(node, ast.Call) and self.dynamic(func)
+        ):
             text = f"which step `{condition(func)}` is, is decided at run time"
             why = "which steps can run must be known before"
             fix = "match between calls by name: `case 'a': await a(...)`"

@@ -42,7 +42,7 @@ def _call(node: ast.Call, function: Function, build: Builder) -> bool:
     target = reach(node.func, function.resolve)
     if target is None:
         return False
-    name, shown = known_as(target), condition(node.func)
+    name, shown = _name(node.func, target, function.resolve), condition(node.func)
     if name in CODE or (name == "builtins.vars" and not node.args):
         text = f"the net cannot see inside `{shown}`"
         why = "it makes code or names at run time"
@@ -88,17 +88,26 @@ def _helper(target: object, function: Function) -> list[tuple[tuple[str, Touch],
     seen: dict[str, tuple[tuple[str, Touch], int]] = {}
     for node in ast.walk(found.node):
         if isinstance(node, ast.Call):
-            name = _known(node.func, found.resolve)
-            does = touch(name)
+            does = touch(_known(node.func, found.resolve))
             if does is not None:
                 shown = condition(node.func)
                 seen.setdefault(shown, ((shown, does), node.lineno))
     return list(seen.values())
 
 
+def _name(func: ast.expr, target: object, resolve: Resolve) -> str:
+    """The dotted name of a callee; a method that is only inherited is its object's."""
+    name = known_as(target)
+    if touch(name) is None and isinstance(func, ast.Attribute):
+        owner = reach(func.value, resolve)
+        if owner is not None and not isinstance(owner, (types.ModuleType, type)):
+            return f"{known_as(owner)}.{func.attr}"
+    return name
+
+
 def _known(node: ast.expr, resolve: Resolve) -> str:
     target = reach(node, resolve)
-    return known_as(target) if target is not None else ""
+    return _name(node, target, resolve) if target is not None else ""
 
 
 def _package(fn: types.FunctionType | types.MethodType) -> str:

@@ -143,6 +143,47 @@ async def many(xs: list[int]) -> int:
     return 1
 
 @workflow
+async def alone(x: int) -> int:
+    await together(a(x))
+#         ^^^^^^^^^^^^^^ PD414 of 1 calls
+    return x
+
+
+@workflow
+async def by_name(x: int) -> int:
+    await together(a(x), b(x), c=3)
+#                                ^ PD113 by position only
+    return x
+
+
+@workflow
+async def timeless(x: int) -> int:
+    await sleep()
+#         ^^^^^^^ PD113 does not say what to wait for
+    return x
+
+
+@workflow
+async def racing(x: int) -> int:
+    await first(a(x), after(span=seconds(3)))
+#                     ^^^^^^^^^^^^^^^^^^^^^^ PD113 does not say what to wait for
+    return x
+
+
+@workflow
+async def filtered(x: int) -> int:
+    await note.wait(3)
+#         ^^^^^^^^^^^^ PD113 does not say what to wait for
+    return x
+
+
+@workflow
+async def either(x: int) -> int:
+    return await (a(x) if x else b(x))
+#                 ^^^^^^^^^^^^^^^^^^^ PD114 decided at run time
+
+
+@workflow
 async def looked_up(name: str) -> int:
     return await STEPS[name](1)
 #                ^^^^^^^^^^^^^^ PD114 decided at run time
@@ -260,6 +301,13 @@ async def asked(x: int) -> int:
     where = os.environ["HOME"]
 #           ^^^^^^^^^^^^^^^^^^ PD220 warning settings
     return await a(len(where))
+
+@workflow
+async def got(x: int) -> int:
+    where = os.environ.get("HOME", "")
+#           ^^^^^^^^^^^^^^^^^^^^^^^^^^ PD220 warning settings
+    return await a(len(where))
+
 
 @workflow
 async def diced(x: int) -> int:
