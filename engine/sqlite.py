@@ -30,7 +30,6 @@ from .store import (
     Create,
     EffectRow,
     ExecutionRow,
-    Fenced,
     Identity,
     MessageRow,
     SessionRow,
@@ -129,10 +128,7 @@ class SqliteStore:
 
     async def suspect(self, session: int, execution: int | None) -> None:
         """Name the execution that may kill this process, before it runs; None: nobody."""
-        sql = "UPDATE session SET suspect = ? WHERE id = ? AND fenced IS NULL"
-        async with self.links.write() as link:
-            if link.run(sql, (execution, session)).rowcount != 1:
-                raise Fenced(session)
+        await self._repeatable(lambda link: sqlite_sessions.suspect(link, session, execution))
 
     async def claim(self, session: int, nets: Sequence[str], limit: int) -> builtins.list[Claimed]:
         """Take due executions whose net is served here; the write lock only if there are any."""
