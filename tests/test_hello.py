@@ -15,6 +15,7 @@ from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
+from perdure.console.manual import programs
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -22,10 +23,8 @@ COUNTED = 'with open("calls.txt", "a") as calls: calls.write("x")'
 
 
 def blocks(page: Path) -> Iterator[str]:
-    """The Python programs on a page, indented ones (in a list) too."""
-    text = page.read_text(encoding="utf-8")
-    for indent, code in re.findall(r"^( *)```python\n(.*?)^\1```$", text, re.M | re.S):
-        yield re.sub(rf"^{indent}", "", code, flags=re.M)
+    """The Python programs on a page."""
+    return programs(page.read_text(encoding="utf-8"))
 
 
 def hello() -> str:

@@ -300,8 +300,9 @@ def test_docs_build_writes_a_page_per_workflow(tmp_path: Path) -> None:
     }
     page = (out / "buy.md").read_text()
     assert "Greet, then charge." in page and "(buy.svg)" in page
-    assert "| charge | irreversible | Take the money; the line dies for Bad. |" in page
-    assert "| sound | holds | explored |" in page and "PD402" in page
+    assert "- charge: Take the money; the line dies for Bad." in page
+    assert "| charge | irreversible | never by itself | none | none |" in page
+    assert "| sound | holds | explored: " in page and "PD402" in page
     assert (out / "buy.svg").read_text().startswith("<svg")
     html = (out / "approve.html").read_text()
     assert "<svg" in html and "Wait for a yes." in html and "answer" in html
