@@ -253,7 +253,8 @@ class Engine:
             raise NoSuchExecution(key)
         if row.status is Status.ACTIVE:
             return None
-        records = await self.store.log(row.id)
+        # What ends or stalls it lies behind the checkpoint (instance.py).
+        records = await self.store.log(row.id, row.checkpoint_seq)
         return row.status, bodies.decode(records[-1].body)
 
     def _finished(self, key: str, told: tuple[Status, Body] | None) -> None:

@@ -7,7 +7,7 @@ its execution can write nothing (engine-rules 17). No decision is taken here: se
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,14 +16,19 @@ import msgspec
 from ..model.marking import Entry, wire
 from ..model.net import TransitionKind
 from ..model.program import Program
-from . import bodies, kernel
+from . import bodies, checkpoint, kernel
 from .bodies import Body
 from .kernel import Opened, State
-from .records import NO_TRANSITION, Kind, Record, chain
+from .records import FIXED_BYTES, NO_TRANSITION, Kind, Record, chain
 from .store import Append, AttemptRow, Create, EffectRow, MessageRow, RowChange
 
 Wish = tuple[str, int, int]
 """Role, place and seq of the token: which wish of the marking a running call answers."""
+
+CHECKPOINT_RECORDS = 500
+"""A checkpoint is written when more records lie behind the last one (rule 62)."""
+PARK_RECORDS = 50
+"""The same when the execution is parked: whoever claims it next reads less."""
 
 _OUTCOMES = {
     TransitionKind.LANDED: ("landed", "call"),
@@ -34,6 +39,37 @@ _OUTCOMES = {
     TransitionKind.VOIDED: ("voided", ""),
     TransitionKind.UNDID: ("undone", "undo"),
 }
+
+
+@dataclass
+class Tail:
+    """How much of a log lies behind its last checkpoint, and what that checkpoint took."""
+
+    records: int = 0
+    bytes: int = 0
+    checkpoint_bytes: int = 0
+
+    @classmethod
+    def behind(cls, records: Iterable[Record], checkpoint_bytes: int) -> Tail:
+        """What these records make behind a checkpoint of that size."""
+        tail = cls(checkpoint_bytes=checkpoint_bytes)
+        for record in records:
+            tail.grow(record.body)
+        return tail
+
+    def grow(self, body: bytes) -> None:
+        """One more record."""
+        self.records += 1
+        self.bytes += FIXED_BYTES + len(body)
+
+    def shrink(self, body: bytes) -> None:
+        """The last record was taken off again."""
+        self.records -= 1
+        self.bytes -= FIXED_BYTES + len(body)
+
+    def worth(self, records_min: int) -> bool:
+        """Whether a checkpoint saves more than it takes: their total stays linear (rule 62)."""
+        return self.records > records_min and self.bytes > 4 * self.checkpoint_bytes
 
 
 @dataclass(eq=False)
@@ -56,7 +92,7 @@ class Instance:
     alive: bool = True
     leaving: bool = False  # a release or a finish is on its way
     stuck: str | None = None  # why it stalls once its open intents are settled
-    tail: int = 0  # records since the checkpoint
+    tail: Tail = field(default_factory=Tail)
     mail: list[MessageRow] = field(default_factory=list[MessageRow])  # not consumed, by number
     mail_seen: int = 0
     attempts: dict[str, AttemptRow] = field(default_factory=dict[str, AttemptRow])
@@ -93,7 +129,8 @@ class Instance:
         digest = chain(previous, seq, self.tenure, kind, transition, at, raw)
         record = Record(seq, self.tenure, kind, transition, at, raw, digest)
         self.append().records.append(record)
-        self.seq, self.head, self.at, self.tail = seq + 1, digest, at, self.tail + 1
+        self.seq, self.head, self.at = seq + 1, digest, at
+        self.tail.grow(raw)
         return record
 
     def append(self) -> Append:
@@ -148,11 +185,24 @@ class Instance:
     # --- what became durable ------------------------------------------------------------------
 
     def fly(self) -> Append | None:
-        """Hand the pending append to the committer."""
+        """Hand the pending append to the committer, with a checkpoint when its time has come."""
+        if self.pending is not None:
+            self.pending.execution = self.id
+            self._checkpoint(self.pending)
         self.flying, self.pending = self.pending, None
-        if self.flying is not None:
-            self.flying.execution = self.id
         return self.flying
+
+    def _checkpoint(self, append: Append) -> None:
+        """Between two records the state in memory is that of the log: it rides along."""
+        change = append.change
+        parks = change is not None and change.release
+        if not self.tail.worth(PARK_RECORDS if parks else CHECKPOINT_RECORDS):
+            return
+        if change is not None and change.status is not None:
+            return  # an end is not resumed; a stall is told by the record behind the checkpoint
+        change = self.change()
+        change.checkpoint = checkpoint.encode(self.program.net, self.state)
+        change.checkpoint_seq = self.seq - 1
 
     def landed(self, execution: int) -> None:
         """The flying append is durable: calls that waited for it may start."""
@@ -164,6 +214,9 @@ class Instance:
                 self.created(None)
         if flying is not None and flying.records:
             self.durable = flying.records[-1].seq
+        if flying is not None and flying.change is not None and flying.change.checkpoint:
+            later = self.pending.records if self.pending is not None else []
+            self.tail = Tail.behind(later, len(flying.change.checkpoint))
         ready = [start for seq, start in self.starts if seq <= self.durable]
         if ready:
             self.starts = [(seq, start) for seq, start in self.starts if seq > self.durable]
@@ -187,7 +240,8 @@ class Instance:
         self.pending = merged
         if records:
             self.head, self.seq = head, records[0].seq
-            self.tail -= len(records)
+            for old in records:
+                self.tail.shrink(old.body)
             for old in records:
                 self.record(old.kind, old.transition, bodies.decode(old.body), old.at)
 
