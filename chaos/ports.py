@@ -27,9 +27,8 @@ LATE_SECONDS = 30.0
 """When a request of a dead process, or one that was given up, lands at last."""
 
 NATURES: Mapping[str, str] = {
-    **dict.fromkeys(("register", "fence", "handover", "suspect", "claim"), "write"),
-    **dict.fromkeys(("start", "send", "resume", "define", "keep"), "write"),
-    "append": "commit",
+    **dict.fromkeys(("register", "fence", "start", "send", "resume", "define", "keep"), "write"),
+    **dict.fromkeys(("append", "claim", "handover", "suspect"), "commit"),
     **dict.fromkeys(("open", "sessions", "mail", "next_wake", "find", "list", "log"), "read"),
     **dict.fromkeys(("messages", "effects", "attempts", "definition", "payload"), "read"),
     **dict.fromkeys(("weak", "now", "changes", "close", "beat"), ""),
@@ -145,9 +144,9 @@ class PortedStore:
         async with self._inner.transaction(session, **settings) as transaction:
             yield transaction
             await process.able()
-            await self._edge("transaction", "own commit", number, Edge.BEFORE)
+            await self._edge("step commit", "own commit", number, Edge.BEFORE)
         process.durable("transaction", None)
-        await self._edge("transaction", "own commit", number, Edge.AFTER)
+        await self._edge("step commit", "own commit", number, Edge.AFTER)
 
 
 class PortedWorld:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -126,8 +127,13 @@ class SimLoop(asyncio.BaseEventLoop):
     def abandon(self) -> None:
         """Drop everything that was going on, as the death of the process does."""
         self.abandoned = True
-        for task in asyncio.all_tasks(self):
-            _close(task.get_coro())
+        log = logging.getLogger("perdure")
+        log.disabled = True  # what a dead process would have said about its own end
+        try:
+            for task in asyncio.all_tasks(self):
+                _close(task.get_coro())
+        finally:
+            log.disabled = False
         self.close()
 
 

@@ -20,7 +20,17 @@ from .committer import Committer
 from .driver import Driver
 from .instance import Instance
 from .leases import BEAT_SECONDS, Lease, Watch, provably_gone
-from .store import Ambiguous, Append, Appended, Claimed, Identity, Status, Store
+from .store import (
+    Ambiguous,
+    Append,
+    Appended,
+    Claimed,
+    Fenced,
+    Identity,
+    RowChange,
+    Status,
+    Store,
+)
 from .world import World
 
 POLL_SECONDS = 0.01
@@ -142,7 +152,12 @@ class Worker:
         while True:
             if self._recovering is not None:
                 await asyncio.wait({self._recovering})
-            await self._look()
+            try:
+                await self._look()
+            except (Fenced, Ambiguous) as gone:
+                self.committer.paused = True
+                self._lost_session(gone, [])
+                continue
             timer = self.clock.later(POLL_SECONDS, self._wake.set)
             await self._wake.wait()
             timer.cancel()
@@ -291,10 +306,14 @@ class Worker:
         if isinstance(gone, Ambiguous):
             await self._hand_over()
         else:
+            unborn = [i for i in self.instances.values() if i.id == 0]
             for instance in list(self.instances.values()):
-                self._forget(instance)
+                if instance not in unborn:
+                    self._forget(instance)
             self.committer.drop()
             await self._register()
+            for instance in unborn:
+                self._bear(instance)
         self._look_for_work = self._look_for_mail = True
         self.committer.resume()
         self._wake.set()
@@ -310,15 +329,34 @@ class Worker:
                 row = await self.store.find(instance.key)
                 instance.id = row.id if row is not None and row.id in tenures else 0
             if instance.id == 0:
-                instance.rechain(1, self.session, keep=False)
-                instance.own_creation(self.session)
+                self._bear(instance)
             elif instance.id not in tenures:
                 self._forget(instance)
-                continue
             else:
-                await self._reconcile(instance, tenures[instance.id])
-            self.committer.dirty(instance)
-            self.driver.pump(instance)
+                await self._reconcile(instance, tenures.pop(instance.id))
+                self.committer.dirty(instance)
+                self.driver.pump(instance)
+        await self._let_go(tenures)
+
+    def _bear(self, instance: Instance) -> None:
+        """Nothing of it is durable: create it in the new session, or find what has its key."""
+        instance.rechain(1, self.session, keep=False)
+        instance.own_creation(self.session)
+        self.committer.dirty(instance)
+        self.driver.pump(instance)
+
+    async def _let_go(self, tenures: dict[int, int]) -> None:
+        """Release what an ambiguous claim took and nobody here has loaded; it is claimed again."""
+        if not tenures:
+            return
+        mail = await self.store.mail(self.session)
+        strangers: list[Append] = []
+        for id, tenure in sorted(tenures.items()):
+            change = RowChange(release=True, wake_at=self.store.now(), waits="*")
+            change.mail_seen = mail.get(id, 0)
+            strangers.append(Append(id, tenure, b"", change=change))
+        results = await self.store.append(self.session, strangers)
+        await self._let_go({r.execution: tenures[r.execution] for r in results if r.mail})
 
     async def _reconcile(self, instance: Instance, tenure: int) -> None:
         records = await self.store.log(instance.id, instance.durable)

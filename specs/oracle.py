@@ -42,6 +42,7 @@ _OUTCOMES = {
     "landed": "landed", "refused": "refused", "retry": "refused", "crash": "in-doubt",
     "settled": "landed", "voided": "voided", "undid": "undone",
 }  # fmt: skip
+_WITHOUT_EFFECT = ("pure", "observe")
 _WITH_INTENT = ("compensatable", "irreversible")
 _FINAL = ("done", "failed", "cancelled")
 _HEADER = struct.Struct(">BIIBiq")
@@ -259,6 +260,7 @@ class Oracle:
         self._histories: dict[int, _History] = {}
         self._fenced: set[int] = set()
         self._call_count = 0
+        self._early: list[Called] = []  # calls of executions that are not durable yet
         self._called: Counter[tuple[str, str, str]] = Counter()
 
     def judge(self, rows: Rows, ledger: Ledger) -> list[Broken]:
@@ -279,6 +281,8 @@ class Oracle:
     def settle(self, rows: Rows, ledger: Ledger) -> list[Broken]:
         """Judge the end, when every process has stopped and nothing is on its way any more."""
         broken = self.judge(rows, ledger)
+        for call in self._early:
+            broken.append(Broken(Rule.INTENT_FIRST, call.execution, f"nobody called {call.site}"))
         undone = {undo.key for undo in ledger.undos}
         for history in self._histories.values():
             mine = [landing for landing in ledger.landings if landing.execution == history.key]
@@ -287,10 +291,17 @@ class Oracle:
 
     def _arrived(self, ledger: Ledger) -> Iterator[Broken]:
         by_key = {history.key: history for history in self._histories.values()}
+        early, self._early = self._early, []
+        for call in early:  # harmless, if it turns out to be of a step without effect
+            history = by_key.get(call.execution)
+            if history is None:
+                self._early.append(call)
+            elif history.net.sites[call.site]["effect"] not in _WITHOUT_EFFECT:
+                yield Broken(Rule.INTENT_FIRST, call.execution, f"{call.site} came before record 0")
         for call in ledger.calls[self._call_count :]:
             history = by_key.get(call.execution)
             if history is None:
-                yield Broken(Rule.INTENT_FIRST, call.execution, f"{call.site} is called by nobody")
+                self._early.append(call)
                 continue
             yield from history.may_call(call)
             if call.role == "step" and history.net.sites[call.site]["effect"] in _WITH_INTENT:
