@@ -23,12 +23,12 @@ from ..engine.sqlite import SqliteStore
 from ..engine.store import Identity
 from ..model.errors import ExecutionFinished
 from ..model.language.waits import Signal
-from ..specs.ledger import Sent
+from ..specs.ledger import Ledger, Sent
 from ..specs.oracle import Broken, Oracle, Rows
 from .faults import Fault, Kind, Point
 from .outside import Answer, Outside
 from .ports import Gate, PortedClock, PortedStore, PortedWorld
-from .simulation import SimLoop, Time, let_pass
+from .simulation import NothingLeft, SimLoop, Time, let_pass
 
 SECONDS_MAX = 900
 TABLES = ("execution", "log", "message", "effect", "session", "definition")
@@ -61,14 +61,20 @@ class Flow:
         return f"{self.name}-1"
 
 
+class Unsettled(Exception):
+    """A history that does not end in the time that is more than enough."""
+
+
 class Outcome:
     """What became of a history."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, ledger: Ledger) -> None:
         self.status = ""  # of the execution, or "on the desk"
         self.broken: list[Broken] = []
         self.broken_at = ""  # the first durable point at which something was broken
         self.defects: list[str] = []
+        self.decided: tuple[str, ...] = ()  # effects whose outcome their call did not tell
+        self.ledger = ledger
         self.points: list[Point] = gate.points
         self.fired = False
         self.process_count = 0
@@ -202,7 +208,7 @@ class History:
         self.time = Time()
         self.gate = Gate(fault)
         self.outside = Outside(flow.answers)
-        self.outcome = Outcome(self.gate)
+        self.outcome = Outcome(self.gate, self.outside.ledger)
         self._oracle = Oracle()
         self._eye = sqlite3.connect(path, isolation_level=None)
         self._eye.row_factory = sqlite3.Row
@@ -218,8 +224,10 @@ class History:
             while self.time.awaited:
                 self.time.pass_until(None)
             self._note(self._oracle.settle(self._rows(), self.outside.ledger), "the end")
-            self._conclude()
+        except (NothingLeft, Unsettled) as hang:
+            self.outcome.defects.append(f"{type(hang).__name__}: {hang}")
         finally:
+            self._conclude()
             for process in self._processes:
                 if not process.loop.is_closed():
                     self.outcome.defects += process.bury()
@@ -249,7 +257,7 @@ class History:
             return
         let_pass(self.time, [p.loop for p in running])
         if self.time.now > SECONDS_MAX * 1e6:
-            raise AssertionError(f"not settled after {SECONDS_MAX} s: {self._execution()}")
+            raise Unsettled(f"still going on after {SECONDS_MAX} s: {self._execution()}")
 
     def taken_over(self, by: SimProcess | None) -> None:
         """Another process has the execution: whoever was stopped goes on as a zombie."""
@@ -283,6 +291,12 @@ class History:
         outcome, execution = self.outcome, self._execution()
         outcome.fired, outcome.process_count = self.gate.fired, len(self._processes)
         outcome.seconds = self.time.now / 1e6
+        sql = "SELECT site, outcome, decided_by FROM effect ORDER BY intent_seq, key"
+        outcome.decided = tuple(
+            f"{site} {told}" + (f" by {by}" if by else "")
+            for site, told, by in map(tuple, self._eye.execute(sql))
+            if by != "call"
+        )
         if execution is not None:
             outcome.status = "on the desk" if _on_desk(execution) else str(execution["status"])
         if self.flow.check is not None:

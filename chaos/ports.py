@@ -142,10 +142,12 @@ class PortedStore:
         number = process.gate.number("store", "transaction")
         await self._edge("transaction", "read", number, Edge.BEFORE)
         async with self._inner.transaction(session, **settings) as transaction:
+            await self._edge("transaction", "read", number, Edge.AFTER)
             yield transaction
             await process.able()
+            number = process.gate.number("store", "step commit")
             await self._edge("step commit", "own commit", number, Edge.BEFORE)
-        process.durable("transaction", None)
+        process.durable("step commit", None)
         await self._edge("step commit", "own commit", number, Edge.AFTER)
 
 
@@ -177,15 +179,23 @@ class PortedWorld:
             self._send(invocation, LATE_SECONDS)
             process.die()
         await process.suffer(kind)
-        result = await self._done(invocation)
+        try:
+            result = await self._done(invocation)
+        except Exception:
+            await self._answered(operation, nature, number)
+            raise
+        await self._answered(operation, nature, number)
+        return result
+
+    async def _answered(self, operation: str, nature: str, number: int) -> None:
+        """The answer is on its way back; a refusal is an answer too."""
+        process = self._process
         await process.able()
-        kind = process.gate.meet(
-            Boundary("world", operation, number, Edge.AFTER), kinds(nature, Edge.AFTER)
-        )
+        boundary = Boundary("world", operation, number, Edge.AFTER)
+        kind = process.gate.meet(boundary, kinds(nature, Edge.AFTER))
         await process.suffer(kind)
         if kind is Kind.LANDS_AND_RAISES:
             raise ConnectionError("the answer was lost")
-        return result
 
     async def _done(self, invocation: Invocation) -> Any:
         if invocation.tx is not None:

@@ -135,7 +135,8 @@ class _History:
         yield from self._fire(row, body)
 
     def _fire(self, row: Row, body: Mapping[str, Any]) -> Iterator[Broken]:
-        kind, number = row["kind"], row["transition"]
+        kind: int = row["kind"]
+        number: int = row["transition"]
         if kind == STARTED:
             self.game = Game(self.net, body["i"], row["at"])
         if kind == FINISHED:

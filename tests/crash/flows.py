@@ -25,6 +25,7 @@ from perdure import (
     workflow,
 )
 from perdure.chaos.history import Flow, Message
+from perdure.chaos.outside import Answer
 from perdure.console.demo.order import ORDERS_TABLE, Charge, Order, Reservation, fulfil_order
 
 
@@ -32,11 +33,7 @@ class Declined(Exception):
     """The receiver refuses, and will not change its mind."""
 
 
-def never_here(*arguments: object) -> None:
-    """The outside answers in place of every step body."""
-    raise AssertionError("a step body ran in a simulated world")
-
-
+# The outside answers in place of every step body.
 @pure
 async def price(item: str) -> int:
     """What it costs."""
@@ -163,6 +160,15 @@ async def look_for_pay_out(text: str) -> Landed[str] | Voided | InDoubt:
     raise AssertionError(text)
 
 
+def says(answer: object) -> Answer:
+    """A receiver that answers this, whatever it is asked."""
+
+    def reply(*arguments: object) -> object:
+        return answer
+
+    return reply
+
+
 def _declined(amount: int) -> str:
     raise Declined(amount)
 
@@ -184,28 +190,28 @@ FLOWS = {
             "sequence",
             lambda: sequence("book"),
             {
-                "price": lambda item: 7,
-                "look_up": lambda item: "shelf 3",
-                "notify": lambda who, text: f"told {who}",
-                "wire": lambda amount: f"wired {amount}",
+                "price": says(7),
+                "look_up": says("shelf 3"),
+                "notify": says("told"),
+                "wire": says("wired"),
             },
         ),
         Flow(
             "parallel",
             lambda: parallel("book"),
-            {"pay": lambda amount: f"paid {amount}", "notify": lambda who, text: f"told {who}"},
+            {"pay": says("paid"), "notify": says("told")},
         ),
         Flow(
             "failing_saga",
             lambda: failing_saga("book"),
-            {"hold": lambda item: "held", "book": lambda item: "booked", "pay": _declined},
+            {"hold": says("held"), "book": says("booked"), "pay": _declined},
         ),
         Flow(
             "reminders",
             lambda: reminders("Ann"),
             {
-                "notify": lambda who, text: f"told {who}",
-                "pay_out": lambda text: f"paid out {text}",
+                "notify": says("told"),
+                "pay_out": says("paid out"),
             },
             messages=(Message(4.5, PAID, "yes", "m-1"),),
         ),
@@ -213,9 +219,9 @@ FLOWS = {
             "fulfil_order",
             lambda: fulfil_order(ORDER),
             {
-                "reserve_stock": lambda order: Reservation("r-1"),
-                "book_courier": lambda order: "van 5",
-                "charge_card": lambda order: Charge("c-1"),
+                "reserve_stock": says(Reservation("r-1")),
+                "book_courier": says("van 5"),
+                "charge_card": says(Charge("c-1")),
             },
             tables=(ORDERS_TABLE,),
             check=one_order,
