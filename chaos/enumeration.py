@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ..specs.oracle import Broken
 from .faults import Boundary, Fault, Kind, Point, single_faults
 from .history import Flow, Outcome, play, template
 
@@ -83,6 +84,30 @@ def complaints(outcome: Outcome) -> list[str]:
     """What an outcome is to be blamed for."""
     broken = [f"{b.rule}: {b.says} [{outcome.broken_at}]" for b in outcome.broken]
     return [*broken, *outcome.defects]
+
+
+class Catch(NamedTuple):
+    """The first history in which the oracle found a broken rule."""
+
+    boundary: str  # where the fault was, or "no fault"
+    kind: Kind | None
+    broken: Broken
+    point: str  # the durable point at which it showed
+    number: int  # of histories played until then
+
+
+def hunt(flow: Flow, folder: Path) -> Catch | None:
+    """Play a flow's histories until the oracle objects to one; None when it objects to none."""
+    empty = template(folder, flow)
+    calm = play(flow, empty, folder)
+    if calm.broken:
+        return Catch("no fault", None, calm.broken[0], calm.broken_at, 1)
+    for number, fault in enumerate(single_faults(calm.points), 2):
+        outcome = play(flow, empty, folder, fault)
+        if outcome.broken:
+            first = outcome.broken[0]
+            return Catch(str(fault.boundary), fault.kind, first, outcome.broken_at, number)
+    return None
 
 
 def enumerate_flow(flow: Flow, folder: Path, points: Sequence[Point] | None = None) -> Enumeration:
