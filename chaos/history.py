@@ -18,9 +18,12 @@ from shutil import copyfile
 from typing import Any
 
 from ..engine.client import Engine, Run
+from ..engine.clock import Clock
 from ..engine.leases import own_identity
 from ..engine.sqlite import SqliteStore
-from ..engine.store import Identity
+from ..engine.store import Identity, Store
+from ..engine.worker import Worker
+from ..engine.world import World
 from ..model.errors import ExecutionFinished
 from ..model.language.waits import Signal
 from ..specs.ledger import Ledger, Sent
@@ -75,6 +78,7 @@ class Outcome:
         self.defects: list[str] = []
         self.decided: tuple[str, ...] = ()  # effects whose outcome their call did not tell
         self.ledger = ledger
+        self.rows: Rows = {}  # as they were at the end
         self.points: list[Point] = gate.points
         self.fired = False
         self.process_count = 0
@@ -90,6 +94,21 @@ def template(folder: Path, flow: Flow) -> Path:
         store.links.link("writer").run(statement)
     asyncio.run(store.close())
     return path
+
+
+class _Engine(Engine):
+    """An engine that is told who its process is, since there is one process for all of them."""
+
+    def __init__(
+        self, identity: Identity, url: str, store: Store, world: World, clock: Clock
+    ) -> None:
+        self._identity = identity
+        super().__init__(url, store=store, world=world, clock=clock)
+
+    def _new_worker(self) -> Worker:
+        worker = super()._new_worker()
+        worker.identity = self._identity
+        return worker
 
 
 class SimProcess:
@@ -128,9 +147,7 @@ class SimProcess:
         world = PortedWorld(self, self.history.outside)
         store = PortedStore(self, self.store).port()
         path = str(self.history.path)
-        engine = Engine(path, store=store, world=world, clock=PortedClock(self))
-        engine.worker.identity = self.identity
-        async with engine:
+        async with _Engine(self.identity, path, store, world, PortedClock(self)) as engine:
             flow = self.history.flow
             run = await engine.start(flow.call(), id=flow.key)
             sending = [self.loop.create_task(self._send(run, m)) for m in flow.messages]
@@ -223,7 +240,8 @@ class History:
                 self._go_on()
             while self.time.awaited:
                 self.time.pass_until(None)
-            self._note(self._oracle.settle(self._rows(), self.outside.ledger), "the end")
+            self.outcome.rows = self._rows()
+            self._note(self._oracle.settle(self.outcome.rows, self.outside.ledger), "the end")
         except (NothingLeft, Unsettled) as hang:
             self.outcome.defects.append(f"{type(hang).__name__}: {hang}")
         finally:
@@ -263,6 +281,9 @@ class History:
         """Another process has the execution: whoever was stopped goes on as a zombie."""
         for process in self._processes:
             if process is not by and process.stopped:
+                sql = "SELECT count(*) FROM session WHERE fenced IS NULL"
+                if self._eye.execute(sql).fetchone()[0] > 1:
+                    self.outcome.defects.append("a stopped process woke before it was fenced")
                 process.wake()
 
     def judge(self, point: str) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import heapq
 import logging
 import math
+import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
@@ -130,8 +131,10 @@ class SimLoop(asyncio.BaseEventLoop):
         log = logging.getLogger("perdure")
         log.disabled = True  # what a dead process would have said about its own end
         try:
-            for task in asyncio.all_tasks(self):
-                _close(task.get_coro())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                for task in asyncio.all_tasks(self):
+                    _close(task.get_coro())
         finally:
             log.disabled = False
         self.close()

@@ -157,7 +157,7 @@ class Game:
         elif op == "drop":
             stack[:] = [entry for entry in stack if entry.key != self.keys.get(site)]
         elif op == "pop":
-            self._pop(stack, key)
+            self.stacks[name] = popped(stack, key)
         elif op == "hand over":
             self.stacks.setdefault(told["outer_stack"], []).extend(stack)
             self.stacks[name] = []
@@ -165,13 +165,14 @@ class Game:
             self.forgotten |= {entry.key for entry in stack}
             self.stacks[name] = []
 
-    def _pop(self, stack: list[Entry], key: str) -> None:
-        found = [entry for entry in stack if entry.key == key]
-        if len(found) != 1:
-            raise Lawless(f"{key} is undone, and it is not among what may be undone")
-        later = [
-            entry.key for entry in stack if entry.past >> found[0].seq & 1 and entry.key != key
-        ]
-        if later:
-            raise Lawless(f"{key} is undone before {later}, which came after it")
-        stack.remove(found[0])
+
+def popped(stack: list[Entry], key: str) -> list[Entry]:
+    """The stack without this entry; `Lawless` while something that rests on it is still there."""
+    found = [entry for entry in stack if entry.key == key]
+    if len(found) != 1:
+        raise Lawless(f"{key} is undone, and it is not among what may be undone")
+    others = [entry for entry in stack if entry.key != key]
+    later = [entry.key for entry in others if entry.past >> found[0].seq & 1]
+    if later:
+        raise Lawless(f"{key} is undone before {later}, which came after it")
+    return others
