@@ -232,6 +232,19 @@ def test_the_svg_is_well_formed_and_says_what_it_shows(flow: Workflow[..., Any])
     assert root.findall(f".//{SVG}g[@class='badge idempotent']")
 
 
+@REFS
+def test_the_legend_explains_every_badge_and_stays_on_the_page(flow: Workflow[..., Any]) -> None:
+    """Each kind of card that is drawn has its word below, inside the width; no other has."""
+    root = ElementTree.fromstring(to_svg(program_box(compile_workflow(flow))))
+    legends = root.findall(f".//{SVG}g[@class='legend']")
+    told = {g.get("class", "") for row in legends for g in row.findall(f"{SVG}g")}
+    cards = {g.get("class", "").removeprefix("card ") for g in root.iter(f"{SVG}g")
+             if g.get("class", "").startswith("card")}  # fmt: skip
+    assert told == {f"badge {look}" for look in cards}
+    for word in (text for row in legends for text in row.findall(f"{SVG}text")):
+        assert float(word.get("x", "0")) + 6 * len(word.text or "") < float(root.get("width", "0"))
+
+
 def test_tokens_are_drawn_and_open_the_lane_they_stand_in() -> None:
     """A marked place holds a token; a marked place of a lane is shown although lanes are not."""
     box = program_box(compile_workflow(order))
