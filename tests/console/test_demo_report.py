@@ -166,13 +166,14 @@ def test_whoever_ends_the_demo_finds_no_process_and_no_folder(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     assert demo.stderr is not None
     while "SIGKILL  2 of" not in demo.stderr.readline():
         assert demo.poll() is None
     below = children(demo.pid)
     assert below, "the shop runs"
-    demo.send_signal(number)
+    os.killpg(demo.pid, number)  # as a terminal does: to all that are in the foreground
     out, said = demo.communicate(timeout=60)
     assert (demo.returncode, out) == (code, "")
     assert "Traceback" not in said
