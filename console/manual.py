@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from .codes import CODES, FAMILIES
 from .meanings import MEANINGS
-from .site import cell
+from .site import cell, plain
 
 _HEAD = """# Error codes
 
@@ -42,7 +42,7 @@ def codes() -> str:
 def _text(text: str) -> str:
     """Markdown of a text whose code stands in backticks; outside of them nothing is a mark."""
     pieces = re.split(r"(`[^`]*`)", text)
-    return "".join(p if p.startswith("`") else re.sub(r"([*_<\[])", r"\\\1", p) for p in pieces)
+    return "".join(piece if piece.startswith("`") else plain(piece) for piece in pieces)
 
 
 def programs(text: str) -> Iterator[str]:

@@ -182,8 +182,13 @@ def _markdown_table(table: Table) -> str:
 
 def cell(text: str) -> str:
     """Plain text as it is safe in a cell of a Markdown table."""
-    text = text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
-    return re.sub(r"([*_`<\[])", r"\\\1", text)
+    return plain(text).replace("|", "\\|").replace("\n", " ")
+
+
+def plain(text: str) -> str:
+    """Text in which nothing is a mark of Markdown or HTML."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\*_`\[])", r"\\\1", text)
 
 
 def _index_markdown(pages: Sequence[Page]) -> str:

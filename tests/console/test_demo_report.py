@@ -10,11 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from perdure.console.demo.ledger import End, Problem, Totals, Verdict
-from perdure.console.demo.main import KILLS, Outcome
+from perdure.console.demo.main import KILLS, Outcome, Server
 from perdure.console.demo.moments import Moment
+from perdure.console.demo.order import PORT_VARIABLE, make_orders
 from perdure.console.demo.report import as_json, as_text
+from perdure.console.demo.worker import Life
 from perdure.console.meanings import meaning
 from perdure.engine.store import EffectRow
 from perdure.model.analysis import check
@@ -167,12 +170,15 @@ def test_whoever_ends_the_demo_finds_no_process_and_no_folder(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Also where the suite runs in the background and inherits that nobody heeds Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert demo.stderr is not None
     while "SIGKILL  2 of" not in demo.stderr.readline():
         assert demo.poll() is None
     below = children(demo.pid)
     assert below, "the shop runs"
+    assert demo.pid not in {os.getpgid(pid) for pid in below}, "Ctrl-C reaches them through us"
     os.killpg(demo.pid, number)  # as a terminal does: to all that are in the foreground
     out, said = demo.communicate(timeout=60)
     assert (demo.returncode, out) == (code, "")
@@ -181,3 +187,28 @@ def test_whoever_ends_the_demo_finds_no_process_and_no_folder(
     if number is not signal.SIGKILL:
         assert said.rstrip().endswith("interrupted")
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_whose_parent_is_gone_ends_even_where_it_waits_to_be_killed(
+    tmp_path: Path,
+) -> None:
+    """At its moment a worker sleeps for ever; the end of its standard input is its end too."""
+    server = Server.start(tmp_path / "shop.db")
+    (order,) = make_orders(1, ())
+    life = Life(str(tmp_path / "perdure.db"), [order], Moment.BEFORE_INTENT, order.id)
+    command = [sys.executable, "-m", "perdure.console.demo.worker"]
+    worker = subprocess.Popen(
+        [*command, msgspec.json.encode(life).decode()],
+        env={**os.environ, PORT_VARIABLE: str(server.shop.port)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert worker.stdin is not None and worker.stdout is not None
+        assert json.loads(worker.stdout.readline())["moment"] == Moment.BEFORE_INTENT.value
+        worker.stdin.close()
+        assert worker.wait(60) == 0
+    finally:
+        worker.kill()
+        server.stop()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from html import unescape
 from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
@@ -45,6 +48,9 @@ class Reader(HTMLParser):
         if tag not in ("meta", "link", "img"):
             self.open.append(tag)
 
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Nothing stands inside."""
+
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
@@ -59,7 +65,7 @@ def cells(text: str) -> list[list[str]]:
     """The rows of every Markdown table, marks of Markdown taken away."""
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     split = [re.split(r"(?<!\\) \| ", row.removeprefix("| ").removesuffix(" |")) for row in rows]
-    bare = [[re.sub(r"\\(.)", r"\1", part) for part in row] for row in split]
+    bare = [[unescape(re.sub(r"\\(.)", r"\1", part)) for part in row] for row in split]
     return [row for row in bare if set(row[0]) != {"-"}]
 
 
@@ -102,7 +108,13 @@ def test_markdown_and_html_show_the_same_tables(verified: Verified) -> None:
     assert told.svg in html(told) and f"({told.name}.svg)" in markdown(told)
 
 
-NASTY = 'a|b <i>*x*</i> `c` [d](e) _f_ \\ & "g"'
+NASTY = 'a|b <i>*x*</i> `c` [d](e) _f_ \\ & "g" &lt;'
+
+
+def rendered(text: str) -> str:
+    """Markdown as mkdocs reads it."""
+    command = [sys.executable, "-m", "markdown", "-x", "tables", "-x", "fenced_code"]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
 
 
 def test_what_an_author_writes_is_text_and_never_markup() -> None:
@@ -110,6 +122,10 @@ def test_what_an_author_writes_is_text_and_never_markup() -> None:
     table = Table("Steps", ("step",), ((NASTY,),))
     told = Page("n", NASTY, NASTY, "text", "<svg/>", (NASTY,), (table,), (NASTY,), (NASTY,))
     assert cells(markdown(told))[1] == [NASTY]
+    shown = Reader(rendered(markdown(told)))
+    assert ["".join(row) for row in shown.rows] == ["step", NASTY]
+    assert "".join(shown.texts["h1"]) == NASTY
+    assert "".join(shown.texts["li"]) == NASTY * 2
     read = Reader(html(told))
     assert read.rows[1] == [NASTY]
     assert read.texts["h1"] == read.texts["pre"] == [NASTY]
