@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from perdure.console.demo.crew import Crew
 from perdure.console.demo.ledger import End, Problem, Totals, Verdict
 from perdure.console.demo.main import KILLS, Outcome, Server
 from perdure.console.demo.moments import Moment
@@ -193,7 +194,7 @@ def test_a_worker_whose_parent_is_gone_ends_even_where_it_waits_to_be_killed(
     tmp_path: Path,
 ) -> None:
     """At its moment a worker sleeps for ever; the end of its standard input is its end too."""
-    server = Server.start(tmp_path / "shop.db")
+    server = Server.start(Crew(), tmp_path / "shop.db")
     (order,) = make_orders(1, ())
     life = Life(str(tmp_path / "perdure.db"), [order], Moment.BEFORE_INTENT, order.id)
     command = [sys.executable, "-m", "perdure.console.demo.worker"]
