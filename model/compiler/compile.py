@@ -32,7 +32,6 @@ from .normal import normalise
 from .pivot import past_pivot
 
 _COMPILED: WeakKeyDictionary[Workflow[..., Any], Program] = WeakKeyDictionary()
-_FINAL = frozenset({"done", "failed", "cancelled"})
 
 
 def compile_workflow(workflow: Workflow[..., Any]) -> Program:
@@ -72,7 +71,7 @@ class _Compilation:
         self.check()
         emitter = Emitter(build, past_pivot(body))
         initial = emitter.workflow(body, parameters)
-        finish(emitter.draft, initial, _FINAL)
+        finish(emitter.draft, initial)
         found = flow(emitter.draft, frozenset(build.local), initial)
         self.unset(found, emitter.draft)
         self.choose_codecs(found, emitter.draft)

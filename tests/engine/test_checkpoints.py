@@ -222,7 +222,7 @@ async def test_a_growing_state_is_not_rewritten_quadratically(tmp_path: Path) ->
         row = await one.store.find("g")
         assert row is not None and (await audit(one.store, row)).problems == ()
         log = Tail.behind(await one.store.log(row.id), 0).bytes
-    assert UNDONE == list(range(rounds))[::-1]
+    assert list(range(rounds))[::-1] == UNDONE
     sizes = [size for _, size in watched.checkpoints]
     assert len(sizes) >= 2 and 4 * sum(sizes[:-1]) < log
 
