@@ -13,7 +13,7 @@ MEANINGS: Mapping[str, str] = {
     "option_to_complete": "From wherever it stands, every run can end.",
     "proper_completion": "When a run has ended, no token is left anywhere else.",
     "quasi_live": "Every transition lies on some run: nothing is dead.",
-    "irreversible_at_most_once": "An irreversible step happens at most once each time it is called.",
+    "irreversible_at_most_once": "An irreversible step happens at most once for each call of it.",
     "undo_complete": "When a saga fails, everything that was done in it is undone, last first.",
     "pivot_last": "Behind an irreversible step in a saga nothing can fail for good.",
     "structure": "Every place and transition lies between the start and the end.",

@@ -9,12 +9,14 @@ Nothing here waits for a database.
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..model.firing import GlueStuck
 from ..model.net import PlaceKind, TransitionKind
-from . import kernel, post
+from . import bodies, kernel, post
 from .bodies import Body
 from .clock import Clock
 from .committer import Committer
@@ -25,6 +27,7 @@ from .store import MessageRow, Status, Store
 
 KEEP_SECONDS = 1
 """An execution whose next moment is nearer than this stays in memory instead of being parked."""
+_LOG = logging.getLogger("perdure")
 PROBES_MAX = 5
 """Answers `InDoubt` after which a person is asked; the probe stays askable from the desk."""
 
@@ -44,6 +47,7 @@ class Driver:
         self.store, self.clock, self.committer = store, clock, committer
         self.make_call: Callable[[Instance, Call], Any] = _nobody_calls
         self.may_intend: Callable[[Instance], bool] = _always
+        self.draining = False  # nothing new is called; what comes to rest is released
 
     # --- firing -------------------------------------------------------------------------------
 
@@ -56,6 +60,8 @@ class Driver:
     ) -> bool:
         """Fire a transition into the log in memory; False when the user's glue got stuck."""
         at = max(self.store.now(), instance.at)
+        if said:
+            said = {k: bodies.plain(v) if isinstance(v, str) else v for k, v in said.items()}
         try:
             step = kernel.fire(
                 instance.program,
@@ -75,8 +81,18 @@ class Driver:
         return True
 
     def pump(self, instance: Instance) -> None:
-        """Go on until only calls, messages, moments or people are left to wait for."""
-        if not instance.alive or instance.leaving:
+        """Go on until only calls, messages, moments or people are left to wait for.
+
+        A defect on the way (a message that is none, a bug of ours) stalls this execution alone.
+        """
+        try:
+            self._pump(instance)
+        except Exception as defect:
+            _LOG.exception("%s is stalled by a defect", instance.key)
+            self.stall(instance, "".join(traceback.format_exception(defect)))
+
+    def _pump(self, instance: Instance) -> None:
+        if not instance.alive or instance.leaving or instance.waiting:
             return
         while instance.stuck is None and self._advance(instance):
             pass
@@ -127,6 +143,9 @@ class Driver:
     def _settle_wants(self, instance: Instance) -> None:
         wants = self._wants(instance)
         now = self.store.now()
+        if self.draining:
+            self._give_up(instance, wants, now)
+            return
         later = {id(w): at for w in wants if (at := earliest(instance, w)) > now}
         calls = {
             (w.role, w.place, w.since): w
@@ -152,6 +171,17 @@ class Driver:
             return
         self._park(instance, wants, dues)
 
+    def _give_up(self, instance: Instance, wants: list[Want], now: int) -> None:
+        """Release an execution at its next boundary: when nothing of it is being called here."""
+        if instance.running:
+            return
+        waits = [w for w in wants if isinstance(w, (Wait, Doubt))]
+        if waits and len(waits) == len(wants) and not _goes_on(instance):
+            dues = [w.due for w in waits if isinstance(w, Wait) and w.due]
+            self.release(instance, min(dues, default=None), _channels(wants))
+        else:
+            self.release(instance, now, "*")
+
     def _alarm(self, instance: Instance, due: int | None) -> None:
         if instance.alarm is not None:
             instance.alarm.cancel()
@@ -167,10 +197,7 @@ class Driver:
         soon = self.store.now() + KEEP_SECONDS * 1_000_000
         if any(due <= soon for due in dues):
             return
-        channels = sorted({w.channel for w in wants if isinstance(w, Wait) and w.channel})
-        if any(isinstance(w, Doubt) for w in wants):
-            channels.append("$desk")
-        self.release(instance, min(dues, default=None), ",".join(channels))
+        self.release(instance, min(dues, default=None), _channels(wants))
 
     def release(self, instance: Instance, wake_at: int | None, waits: str) -> None:
         """Write the release of an execution that nobody works on; it rides in the next batch."""
@@ -198,7 +225,7 @@ class Driver:
     def stall(self, instance: Instance, why: str) -> None:
         """Stop before the next firing; nothing is undone. Open intents are awaited first."""
         if instance.stuck is None:
-            instance.stuck = why
+            instance.stuck = bodies.plain(why)
         self._leave_stalled(instance)
 
     def _leave_stalled(self, instance: Instance) -> None:
@@ -225,6 +252,14 @@ class Driver:
     def transition(self, instance: Instance, place: int, kind: TransitionKind) -> int | None:
         """The transition of a kind that leaves a place of this instance's net."""
         return kernel.transition_of(instance.wiring, place, kind)
+
+
+def _channels(wants: list[Want]) -> str:
+    """Where a message is a reason to wake an execution that waits for these."""
+    channels = sorted({w.channel for w in wants if isinstance(w, Wait) and w.channel})
+    if any(isinstance(w, Doubt) for w in wants):
+        channels.append("$desk")
+    return ",".join(channels)
 
 
 def earliest(instance: Instance, want: Want) -> int:

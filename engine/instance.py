@@ -8,8 +8,8 @@ its execution can write nothing (engine-rules 17). No decision is taken here: se
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -72,6 +72,19 @@ class Tail:
         return self.records > records_min and self.bytes > 4 * self.checkpoint_bytes
 
 
+class Mark(NamedTuple):
+    """Where an instance stands, to go back to when what follows is rolled back."""
+
+    state: State
+    seq: int
+    head: bytes
+    at: int
+    tail: Tail
+    named: bool
+    attempts: dict[str, AttemptRow]
+    pending: Append | None
+
+
 @dataclass(eq=False)
 class Instance:
     """One execution that this process owns at one tenure."""
@@ -88,7 +101,9 @@ class Instance:
     durable: int  # seq of the last durable record
     named: bool = False  # this tenure has written its first record
     create: Create | None = None
-    created: Callable[[Any], None] | None = None  # told once: None, or the row that had the key
+    created: Callable[[Any], None] | None = (
+        None  # told once: None, the row that had the key, a guard
+    )
     alive: bool = True
     leaving: bool = False  # a release or a finish is on its way
     stuck: str | None = None  # why it stalls once its open intents are settled
@@ -104,7 +119,8 @@ class Instance:
     flying: Append | None = None
     alarm: Any = None  # the timer of the earliest moment waited for
     held: bool = False  # a transactional step has the append right: the committer leaves it out
-    suspect: bool = False
+    lent: Mark | None = None  # where a transactional step goes back to if its commit did not hold
+    waiting: bool = False  # for a suspect to be through: nothing of it goes on yet
 
     def __post_init__(self) -> None:
         self.wiring = wire(self.program.net)
@@ -182,6 +198,25 @@ class Instance:
         effect = self.program.net.site[site].effect
         return EffectRow(self.id, opened.key, site, effect, opened.seq, outcome, seq, by, evidence)
 
+    def mark(self) -> Mark:
+        """Where it stands now."""
+        return Mark(
+            self.state,
+            self.seq,
+            self.head,
+            self.at,
+            replace(self.tail),
+            self.named,
+            dict(self.attempts),
+            None if self.pending is None else _copy(self.pending),
+        )
+
+    def back_to(self, mark: Mark) -> None:
+        """Forget what was fired since: it was rolled back."""
+        self.state, self.seq, self.head, self.at, self.tail, self.named, *_ = mark
+        self.attempts, self.pending = dict(mark.attempts), mark.pending
+        self.flying = self.lent = None
+
     # --- what became durable ------------------------------------------------------------------
 
     def fly(self) -> Append | None:
@@ -224,7 +259,14 @@ class Instance:
                 start()
 
     def rechain(self, tenure: int, session: int, keep: bool) -> None:
-        """Go on under a new tenure: `keep` tells that the flying append is durable after all."""
+        """Go on under a new tenure: `keep` tells that the flying append is durable after all.
+
+        The record of a transactional step is not written again: without its commit the author's
+        writes are gone too, and the step is to be called again.
+        """
+        if self.lent is not None and not keep:
+            self.back_to(self.lent)
+        self.lent = None
         lost = None if keep else self.flying
         if keep:
             self.landed(self.id)
@@ -236,7 +278,7 @@ class Instance:
             return
         head = appends[0].previous
         records = [r for a in appends for r in a.records]
-        merged = _merged(appends, self.id, tenure, head)
+        merged = _merged(appends, Append(self.id, tenure, head, create=appends[0].create))
         self.pending = merged
         if records:
             self.head, self.seq = head, records[0].seq
@@ -252,9 +294,8 @@ class Instance:
             self.append().create = self.create
 
 
-def _merged(appends: list[Append], execution: int, tenure: int, head: bytes) -> Append:
+def _merged(appends: list[Append], merged: Append) -> Append:
     """One append with everything but the records of several, in order."""
-    merged = Append(execution, tenure, head, create=appends[0].create)
     for append in appends:
         merged.consumed += append.consumed
         merged.effects += append.effects
@@ -262,3 +303,9 @@ def _merged(appends: list[Append], execution: int, tenure: int, head: bytes) -> 
         merged.attempts_done += append.attempts_done
         merged.change = append.change or merged.change
     return merged
+
+
+def _copy(append: Append) -> Append:
+    copy = Append(append.execution, append.tenure, append.previous, list(append.records))
+    copy.create = append.create
+    return _merged([append], copy)
