@@ -20,7 +20,8 @@ from functools import cached_property
 from ..net import Net
 from .control import Control
 from .explicit import Limits, Space, explore
-from .verdicts import Answer, Evidence, Verdict, Witness, label, witness, worst
+from .telling import label
+from .verdicts import Answer, Evidence, Verdict, Witness, witness, worst
 
 METHOD = "explicit"
 FAIR = "choices, messages and crashes are free and fair; people answer"
