@@ -48,14 +48,20 @@ def wrong_attempts(history: History, effect: str) -> Iterator[Wrong]:
 
 
 def _given_up(history: History, site_names: set[str]) -> Iterator[Wrong]:
-    """A call is open and no token stands at its site any more: nobody waits for its outcome."""
+    """A call is open, and no token stands at its site or all is over: nobody waits for it."""
     net, space = history.net, history.space
     own = {
         name: space.control.of(p.name for p in net.places if p.site == name and p.kind in _OWN)
         for name in sorted(site_names)
     }
+    ends = space.control.of(net.finals)
     for state, moves in enumerate(space.moves):
         for k, after in moves:
+            bits = space.states[after]
             for name, places in own.items():
-                if not space.states[after] & places and history.remembers(after, f"open {name}"):
+                if not history.remembers(after, f"open {name}"):
+                    continue
+                if not bits & places:
                     yield state, k, f"`{name}` is given up, and may still land"
+                elif bits & ends:
+                    yield state, k, f"the workflow ends while `{name}` may still land"

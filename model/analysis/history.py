@@ -46,8 +46,10 @@ def sagas(net: Net) -> tuple[Saga, ...]:
     pushed: dict[str, set[str]] = {}
     outer: dict[str, str] = {}
     for k, t in enumerate(net.transitions):
+        if t.stack:  # a saga that is never opened is one too, if by mistake
+            opened.setdefault(t.stack, set())
         if t.stack_op is StackOp.OPEN:
-            opened.setdefault(t.stack, set()).add(k)
+            opened[t.stack].add(k)
         elif t.stack_op is StackOp.HAND_OVER:
             outer[t.stack] = t.outer_stack
         elif t.stack_op is StackOp.PUSH:

@@ -25,6 +25,9 @@ _MUST: Mapping[TransitionKind, StackOp] = {
     TransitionKind.UNDID: StackOp.DROP,
     TransitionKind.UNDO: StackOp.POP,
 }
+_MAY: Mapping[TransitionKind, tuple[StackOp, ...]] = {
+    TransitionKind.EXIT: (StackOp.OPEN, *_WELL),
+}
 _SAYS: Mapping[StackOp, str] = {
     StackOp.PUSH: "what `{}` does is not put on the undo stack",
     StackOp.COMPLETE: "the result of `{}` is not noted on the undo stack",
@@ -36,9 +39,10 @@ _SAYS: Mapping[StackOp, str] = {
 def wrong_undoing(history: History) -> Iterator[Wrong]:
     """Firings after which something would stay undone, be undone twice, or for no reason."""
     for state, moves in enumerate(history.space.moves):
-        for k, _ in moves:
+        for k, after in moves:
             t = history.net.transitions[k]
             says = _stacked(history, state, t) or _left(history, state, t)
+            says = says or _ended(history, after, t)
             if says:
                 yield state, k, says
 
@@ -46,6 +50,8 @@ def wrong_undoing(history: History) -> Iterator[Wrong]:
 def _stacked(history: History, state: int, t: Transition) -> str:
     """What is wrong with what a transition does to the undo stack, if anything."""
     site, must = history.net.site.get(t.site), _MUST.get(t.kind)
+    if t.stack_op is not None and t.stack_op not in (must, *_MAY.get(t.kind, ())):
+        return f"`{t.name}` changes the undo stack ({t.stack_op}), which it must not"
     if site is None or must is None or not site.undo:
         return ""
     undoing = t.kind is TransitionKind.UNDO
@@ -64,6 +70,8 @@ def _around(history: History, state: int) -> list[Saga]:
 def _left(history: History, state: int, t: Transition) -> str:
     """What is wrong with the way a transition leaves a saga or its undoing, if anything."""
     for saga in history.sagas:
+        if says := _entered(saga, t):
+            return says
         if leaves(t, saga.live):
             if not (t.stack_op in _WELL or saga.undoing & {*t.put}):
                 return f"`{t.name}` leaves the saga, and what it did is never undone"
@@ -75,6 +83,27 @@ def _left(history: History, state: int, t: Transition) -> str:
             for site in sorted(saga.pushed):
                 if not _undoes(history, place, site):
                     return f"nothing in `{place}` undoes `{site}`"
+                if history.remembers(state, f"open {site}") and t.site != site:
+                    return f"the saga is undone while `{site}` may still land"
+    return ""
+
+
+def _entered(saga: Saga, t: Transition) -> str:
+    """What is wrong with the way a transition enters a saga or its undoing, if anything."""
+    enters = bool(saga.live & {*t.put} - {*t.take})
+    if enters and t.stack_op is not StackOp.OPEN:
+        return f"`{t.name}` enters the saga without an undo stack"
+    if t.stack_op is StackOp.OPEN and t.stack == saga.stack and not enters:
+        return f"`{t.name}` opens an undo stack, and no token holds it"
+    if saga.undoing & {*t.put} - {*t.take} and not saga.live & {*t.take}:
+        return f"`{t.name}` undoes a saga that was not entered"
+    return ""
+
+
+def _ended(history: History, after: int, t: Transition) -> str:
+    """What is wrong with an end of the workflow, if anything."""
+    if {*t.put} & {*history.net.finals} and _around(history, after):
+        return f"`{t.name}` ends the workflow in a saga that was never left"
     return ""
 
 

@@ -243,3 +243,18 @@ async def mails_in_a_transaction(n: int) -> None:
 async def mails_behind_a_transaction(n: int) -> None:
     await saves(n)
     await mail(n)
+
+
+# --- and one without a mistake, with everything in it that can be broken ------------------------
+
+
+@workflow
+async def trip(n: int) -> None:
+    async with saga():
+        await reserve(n)
+        async with saga():
+            await hold(n)
+            await together(book(n), mail(n))
+        await charge(n)
+        await tell(n)
+    await stop.wait()
