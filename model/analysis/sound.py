@@ -79,7 +79,7 @@ class Soundness:
         )
 
     def _hopeless(self) -> int | None:
-        """The first state, in order of discovery, from which no end can be reached."""
+        """The first state from which no end can be reached: one where nothing fires, if there is."""
         space = self.space
         before: list[list[int]] = [[] for _ in space.states]
         for state, moves in enumerate(space.moves):
@@ -92,7 +92,8 @@ class Soundness:
                 if state not in hopeful:
                     hopeful.add(state)
                     todo.append(state)
-        return next((i for i in range(len(space.states)) if i not in hopeful), None)
+        lost = [i for i in range(len(space.states)) if i not in hopeful]
+        return next((i for i in lost if not space.moves[i]), lost[0] if lost else None)
 
     def proper_completion(self) -> Verdict:
         """A marking that holds a final token holds nothing else."""
