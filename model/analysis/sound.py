@@ -79,7 +79,10 @@ class Soundness:
         )
 
     def _hopeless(self) -> int | None:
-        """The first state from which no end can be reached: one where nothing fires, if there is."""
+        """The first state from which no end can be reached.
+
+        Where that is the very first state, one where nothing fires says more, if there is one.
+        """
         space = self.space
         before: list[list[int]] = [[] for _ in space.states]
         for state, moves in enumerate(space.moves):
@@ -93,7 +96,8 @@ class Soundness:
                     hopeful.add(state)
                     todo.append(state)
         lost = [i for i in range(len(space.states)) if i not in hopeful]
-        return next((i for i in lost if not space.moves[i]), lost[0] if lost else None)
+        stuck = [i for i in lost if not space.moves[i]] if lost[:1] == [0] else []
+        return next(iter([*stuck, *lost]), None)
 
     def proper_completion(self) -> Verdict:
         """A marking that holds a final token holds nothing else."""

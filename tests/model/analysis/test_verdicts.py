@@ -71,7 +71,7 @@ CLASSICS: dict[str, tuple[Net, tuple[Answer, ...], bool, bool]] = {
         net_of("begin: i > a", "more: a > a b", "end: a > c", "use: b c > o"),
         (NO, NO, OPEN, YES, NO),
         True,
-        False,
+        True,
     ),
     # Sound but for a task that no run reaches.
     "dead task": (
@@ -172,7 +172,7 @@ def test_witnesses_of_classic_nets_say_what_is_wrong() -> None:
         "r still holds a token when the case has ended",
     )
     assert told("unbounded", "safe") == (("begin", "more", "more"), "b holds two tokens")
-    assert told("dead task", "quasi_live") == ((), "no run fires even, odd")
+    assert told("dead task", "quasi_live") == ((), "no run fires odd, even")
 
 
 # --- limits --------------------------------------------------------------------------------------
