@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields, replace
-from typing import Any
+from typing import Any, cast
 
 import networkx as nx
 import pytest
@@ -79,7 +79,7 @@ def test_a_net_cannot_be_changed(number: int) -> None:
                 setattr(part, f.name, getattr(part, f.name))
     for mapping in (net.types, net.glue):
         with pytest.raises(TypeError):
-            mapping["x"] = "y"  # pyright: ignore[reportIndexIssue]  # what must not be possible
+            cast("dict[str, str]", mapping)["x"] = "y"
     types = dict(net.types)
     mine = replace(net, types=types)
     before = mine.digest

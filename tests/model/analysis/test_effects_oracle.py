@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -16,6 +17,7 @@ from perdure.model.analysis.control import replay
 from perdure.model.analysis.effects import Effects
 from perdure.model.analysis.explicit import Limits
 from perdure.model.compiler.compile import compile_workflow
+from perdure.model.language.workflows import Workflow
 from perdure.model.net import Net
 
 from ..compiled import programs
@@ -73,9 +75,9 @@ def test_what_the_checker_says_holds_no_run_breaks(chunk: int) -> None:
 
 
 @pytest.mark.parametrize("flow", [mails_in_the_saga, raises_in_the_saga, charges_beside])
-def test_the_reference_sees_what_authors_get_wrong(flow: object) -> None:
+def test_the_reference_sees_what_authors_get_wrong(flow: Workflow[..., Any]) -> None:
     """A pivot that is not last is seen by both; the reference is not blind."""
-    net = compile_workflow(flow).net  # pyright: ignore  # a workflow of any signature
+    net = compile_workflow(flow).net
     judged, said, _ = contradiction(net)
     assert set(judged.broken) == {"pivot"}
     assert said["pivot"] is Answer.VIOLATED

@@ -321,10 +321,11 @@ def test_a_transaction_that_only_writes_is_taken() -> None:
 
 def test_an_irreversible_step_with_a_retry_is_refused_where_it_is_declared() -> None:
     """PD401: no attempt of it is repeated by the engine, so the words are not taken."""
+    declared: Any = irreversible  # the type checkers refuse the mistake already
+
+    async def burn(n: int) -> None: ...
+
     with pytest.raises(DefinitionError, match="PD401") as refused:
-
-        @irreversible(retry=Retry(attempts=3))  # pyright: ignore  # the mistake under test
-        async def burn(n: int) -> None: ...  # pyright: ignore
-
+        declared(retry=Retry(attempts=3))(burn)
     assert refused.value.code == "PD401"
     assert refused.value.fix
