@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from perdure.model.compiler.compile import compile_workflow
 from perdure.model.formats.boxes import Box, BoxKind
 from perdure.model.formats.dot import to_dot
-from perdure.model.formats.fragments import Node
 from perdure.model.formats.json import NotANet, from_json, to_json
-from perdure.model.formats.layout import Drawing, layout
+from perdure.model.formats.layout import layout
 from perdure.model.formats.style import BADGES
 from perdure.model.formats.svg import to_svg
 from perdure.model.formats.tree import program_box
@@ -26,6 +25,8 @@ from perdure.model.language.scopes import saga
 from perdure.model.language.waits import Elapsed, Signal, after, days, first, together
 from perdure.model.language.workflows import Workflow, workflow
 from perdure.model.net import Place, PlaceKind
+
+from .drawings import outside, overlaps
 
 SVG = "{http://www.w3.org/2000/svg}"
 K, P = BoxKind, PlaceKind
@@ -93,36 +94,6 @@ async def chase(n: int) -> str:
 
 WORKFLOWS: list[Workflow[..., Any]] = [order, chase]
 REFS = pytest.mark.parametrize("flow", WORKFLOWS, ids=[flow.name for flow in WORKFLOWS])
-
-
-def overlaps(drawing: Drawing) -> list[tuple[Node, Node]]:
-    """Pairs of nodes that overlap though neither holds the other."""
-    free = [n for n in drawing.nodes if n.of not in ("frame", "card") and n.look != "tag"]
-    cards = [n for n in drawing.nodes if n.of == "card"]
-    tall = sorted(free, key=lambda n: n.y)
-    found: list[tuple[Node, Node]] = []
-    for group in (tall, sorted(cards, key=lambda n: n.y)):
-        for i, one in enumerate(group):
-            for other in group[i + 1 :]:
-                if other.y >= one.y + one.h:
-                    break
-                if one.overlaps(other):
-                    found.append((one, other))
-    for card in cards:
-        for node in free:
-            inside = card.x <= node.x and node.x + node.w <= card.x + card.w + 0.01
-            if card.overlaps(node) and not inside:
-                found.append((card, node))
-    return found
-
-
-def outside(drawing: Drawing) -> list[Node]:
-    """Nodes that leave the drawing."""
-    return [
-        n
-        for n in drawing.nodes
-        if n.x < 0 or n.y < 0 or n.x + n.w > drawing.width or n.y + n.h > drawing.height
-    ]
 
 
 def step(number: int, effect: str = "idempotent") -> Box:
