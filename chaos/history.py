@@ -121,7 +121,7 @@ class SimProcess:
         self.history, self.number = history, number
         self.time, self.gate = history.time, history.gate
         self.loop = SimLoop(self.time)
-        self.dead = self.stopped = False
+        self.dead = self.stopped = self.asleep = False
         self._thawed = asyncio.Event()
         self._told = asyncio.Event()
         self.store = SqliteStore(history.path, creator=self._connect, now=self.time.database)
@@ -175,8 +175,8 @@ class SimProcess:
         """Die or stop, if that is what happens."""
         if kind is Kind.CRASH:
             self.die()
-        if kind is Kind.STOPPED:
-            self.stopped = True
+        if kind in (Kind.STOPPED, Kind.ASLEEP):
+            self.stopped, self.asleep = True, kind is Kind.ASLEEP
         await self.able()
 
     def die(self) -> None:
@@ -271,7 +271,8 @@ class History:
 
     def _pass(self, running: Sequence[SimProcess]) -> None:
         if not running:  # only stopped ones are left: there was nothing to take over
-            self.taken_over(None)
+            for process in self._processes:
+                process.wake()
             return
         let_pass(self.time, [p.loop for p in running])
         if self.time.now > SECONDS_MAX * 1e6:
@@ -280,7 +281,7 @@ class History:
     def taken_over(self, by: SimProcess | None) -> None:
         """Another process has the execution: whoever was stopped goes on as a zombie."""
         for process in self._processes:
-            if process is not by and process.stopped:
+            if process is not by and process.stopped and (self._settled or not process.asleep):
                 sql = "SELECT count(*) FROM session WHERE fenced IS NULL"
                 if self._eye.execute(sql).fetchone()[0] > 1:
                     self.outcome.defects.append("a stopped process woke before it was fenced")
@@ -294,6 +295,7 @@ class History:
             self._settled = True
             for process in self._processes:
                 process.tell()
+            self.taken_over(None)
 
     def _note(self, broken: Sequence[Broken], point: str) -> None:
         if broken and not self.outcome.broken:
