@@ -7,13 +7,16 @@ is the oracle's to say (`specs`), what a fault does is `ports.py`'s.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ..specs.oracle import Broken
 from .faults import Boundary, Fault, Kind, Point, single_faults
 from .history import Flow, Outcome, play, template
+
+Plan = Callable[[Sequence[Point]], Iterable[Fault]]
+"""From the points of a calm run to the faults that are played."""
 
 
 class Played(NamedTuple):
@@ -110,9 +113,9 @@ def hunt(flow: Flow, folder: Path) -> Catch | None:
     return None
 
 
-def enumerate_flow(flow: Flow, folder: Path, points: Sequence[Point] | None = None) -> Enumeration:
-    """Record a fault-free run, then play every fault that fits one of its boundaries, alone."""
+def enumerate_flow(flow: Flow, folder: Path, plan: Plan = single_faults) -> Enumeration:
+    """Record a fault-free run, then play every fault of a plan over its boundaries, each alone."""
     empty = template(folder, flow)
     calm = play(flow, empty, folder)
-    faults = single_faults(calm.points if points is None else points)
+    faults = list(plan(calm.points))
     return Enumeration(flow, calm, [Played(f, play(flow, empty, folder, f)) for f in faults])

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     RAISES = "raises before landing"
     LANDS_AND_RAISES = "lands, then raises"
     HANGS = "hangs past its timeout"  # and lands after it, unless it is refused then
+    CANCELLED = "cancelled by somebody"  # no fault: another process sends the wish (rule 42)
 
 
 class Boundary(NamedTuple):
@@ -100,3 +101,14 @@ def single_faults(points: Sequence[Point]) -> Iterator[Fault]:
     for point in points:
         for kind in point.kinds:
             yield Fault(point.boundary, kind)
+
+
+def cancels(points: Sequence[Point]) -> Iterator[Fault]:
+    """A cancel at every boundary where another process can write: not within a transaction, which
+    keeps the only writer of SQLite, and not beside a moment of the clock.
+    """
+    locked = [kinds("transactional", edge) for edge in Edge]
+    for boundary, fitting in points:
+        inside = boundary.operation in ("transaction", "step commit") or fitting in locked
+        if boundary.port != "clock" and not inside:
+            yield Fault(boundary, Kind.CANCELLED)

@@ -17,14 +17,17 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
+import msgspec
+
 from ..engine.client import Engine, Run
 from ..engine.clock import Clock
 from ..engine.leases import own_identity
+from ..engine.post import CANCEL, Wish
 from ..engine.sqlite import SqliteStore
 from ..engine.store import Identity, Store
 from ..engine.worker import Worker
 from ..engine.world import World
-from ..model.errors import ExecutionFinished
+from ..model.errors import ExecutionFinished, NoSuchExecution
 from ..model.language.waits import Signal
 from ..specs.ledger import Ledger, Sent
 from ..specs.oracle import Broken, Oracle, Rows
@@ -177,6 +180,8 @@ class SimProcess:
             self.die()
         if kind in (Kind.STOPPED, Kind.ASLEEP):
             self.stopped, self.asleep = True, kind is Kind.ASLEEP
+        if kind is Kind.CANCELLED:
+            await self.history.cancel()
         await self.able()
 
     def die(self) -> None:
@@ -286,6 +291,16 @@ class History:
                 if self._eye.execute(sql).fetchone()[0] > 1:
                     self.outcome.defects.append("a stopped process woke before it was fenced")
                 process.wake()
+
+    async def cancel(self) -> None:
+        """Somebody else wishes that the execution ends; refused when there is none, or none now."""
+        store = SqliteStore(self.path, now=self.time.database)
+        wish = msgspec.json.encode(Wish("somebody wishes so"))
+        with suppress(ExecutionFinished, NoSuchExecution):
+            await store.send(self.flow.key, CANCEL, "cancel", wish)
+            self.outside.ledger.sent.append(Sent(self.flow.key, "cancel"))
+        await store.close()
+        self.judge("a cancel")
 
     def judge(self, point: str) -> None:
         """Ask the oracle about this durable point, and see whether the execution has settled."""
