@@ -137,10 +137,10 @@ def test_a_cancel_at_every_boundary_is_taken_whole_or_not_at_all(name: str, fold
 
 def test_a_cancelled_order_is_undone_or_past_its_pivot(folder: Path) -> None:
     """Before the charge everything is taken back; behind it everything stands (rule 43), and what
-    comes after the saga is done or left."""
+    comes after the saga is done, or left, or may have happened (an idempotent call was cut)."""
     for fault, outcome in enumerate_flow(FLOWS["fulfil_order"], folder, cancels).played:
         undone = {undo.key for undo in outcome.ledger.undos}
         standing = {x.site for x in outcome.ledger.landings if x.key not in undone}
         saga = {"reserve_stock", "book_courier", "charge_card"}
         assert standing - {"email_receipt"} in (set(), saga), str(fault)
-        assert ("email_receipt" in standing) == (outcome.status == "done"), str(fault)
+        assert outcome.status != "done" or "email_receipt" in standing, str(fault)
