@@ -65,16 +65,19 @@ class Enumeration(NamedTuple):
         """Boundary by outcome: one line for each boundary, with what each fault led to."""
         lines = [f"{self.flow.name}: {len(self.calm.points)} boundaries, {len(self.played)} faults"]
         for point in self.calm.points:
-            told = ", ".join(self._ends(point.boundary))
-            lines.append(f"  {point.boundary!s:<36} {told}")
+            told = "; ".join(self._ends(point.boundary))
+            lines.append(f"  {point.boundary!s:<36} {told}".rstrip())
         ends = ", ".join(f"{n} {end}" for end, n in self.counts.outcomes.items())
         return "\n".join([*lines, f"  in all: {ends}"])
 
     def _ends(self, boundary: Boundary) -> Iterator[str]:
+        kinds: dict[str, list[str]] = {}
         for fault, outcome in self.played:
             if fault.boundary == boundary:
                 decided = f" ({'; '.join(outcome.decided)})" if outcome.decided else ""
-                yield f"{fault.kind} -> {outcome.status}{decided}"
+                kinds.setdefault(outcome.status + decided, []).append(fault.kind)
+        for end, found in kinds.items():
+            yield f"{' | '.join(found)} -> {end}"
 
     def at(self, boundary: str, kind: Kind) -> Outcome:
         """What a kind of fault at a boundary (as text) led to."""
