@@ -5,6 +5,7 @@ Steps leave a line in the file they are given, so that calls can be counted from
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from perdure import (
@@ -31,3 +32,21 @@ async def trace(path: str, line: int) -> str:
 @workflow
 async def traced(path: str, line: int) -> str:
     return await trace(path, line)
+
+
+@workflow
+async def patient(path: str) -> str:
+    return await go.wait()
+
+
+@idempotent
+async def hang(path: str) -> str:
+    """Run until it is cancelled."""
+    leave(path, "runs")
+    await asyncio.Event().wait()
+    return "never"
+
+
+@workflow
+async def endless(path: str) -> str:
+    return await hang(path)
