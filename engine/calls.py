@@ -71,6 +71,7 @@ class Caller:
         )
         self.tasks: set[asyncio.Task[None]] = set()
         self.ending: Callable[[], bool] = _goes_on
+        self.told: Callable[[], None] = _nothing
         driver.make_call = self.make
 
     def make(self, instance: Instance, call: Call) -> Running:
@@ -433,6 +434,7 @@ class Caller:
             return
         said = post.Decision(call.key, "landed", post.Raw(raw), why="the caller's late answer")
         await post.testify(self.store, instance.key, call.key, said)
+        self.told()
 
 
 _UNDONE = TransitionKind.UNDO
@@ -440,6 +442,10 @@ _UNDONE = TransitionKind.UNDO
 
 def _goes_on() -> bool:
     return False
+
+
+def _nothing() -> None:
+    return None
 
 
 class _Stuck(Exception):

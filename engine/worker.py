@@ -75,6 +75,7 @@ class Worker:
         self.driver.may_intend = self._may_intend
         self.caller = Caller(self.driver, store, world, clock, self.lease)
         self.caller.ending = self._ending
+        self.caller.told = self.kick
         self.retired = ""  # why it drained itself
         self.finished: Callable[[str, tuple[Status, Body] | None], None] = _ignore
         self._wake = asyncio.Event()
