@@ -136,7 +136,7 @@ class Worker:
             self._end = asyncio.get_running_loop().create_task(work)
 
     async def _wind_up(self, drain_seconds: float, hard_seconds: float) -> None:
-        self._stopping = True
+        self._stopping = self.driver.draining = True
         self._wake.set()
         await self._until_idle()
         seconds = (drain_seconds, hard_seconds)
