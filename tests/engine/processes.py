@@ -89,6 +89,10 @@ class House:
         start = ("start", f"{FLOWS}:{flow}", "--input", given, "--id", id)
         await asyncio.to_thread(self.run, *start)
 
+    async def result(self, id: str) -> Any:
+        """The value of an execution that is done."""
+        return (await asyncio.to_thread(self.run, "wait", id))["value"]
+
     def lines(self) -> Counter[str]:
         """What the steps have left."""
         return Counter(self.trace.read_text().splitlines() if self.trace.exists() else [])
