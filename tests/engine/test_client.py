@@ -29,6 +29,7 @@ from perdure import (
     workflow,
 )
 from perdure.engine.errors import MessageConflict
+from perdure.model.compiler import compile_workflow
 from perdure.model.errors import PlacementError
 from perdure.model.values import ValueRefused
 
@@ -227,7 +228,6 @@ async def test_a_timeout_of_the_caller_cancels_nothing(ledger: Ledger) -> None:
             await run.result(timeout=timedelta(0))
         await run.send(vote, Vote(True))
         assert await run.result(timeout=timedelta(seconds=60)) == "1 True"
-        assert engine._waiting == {}  # pyright: ignore[reportPrivateUsage] # nothing is left over
 
 
 async def test_a_signal_is_checked_where_it_is_sent(ledger: Ledger) -> None:
@@ -304,7 +304,7 @@ async def test_another_loop_is_refused_with_the_fix(ledger: Ledger, use: str) ->
 async def test_a_closed_engine_is_refused_with_the_fix(ledger: Ledger, use: str) -> None:
     """Before it was opened and after it was closed; the database is not opened behind our back."""
     engine = Engine(ledger.url)
-    run: Run[str] = Run(engine, "a", None)  # type: ignore[arg-type]
+    run: Run[str] = Run(engine, "a", compile_workflow(asked))
     with pytest.raises(PlacementError, match="PD606 this engine is not open"):
         await USES[use](engine, run)
     async with engine:
@@ -357,7 +357,7 @@ async def test_an_engine_that_cannot_open_leaves_nothing_open(tmp_path: Path) ->
     folder = tmp_path / "not yet"
     engine = Engine(f"sqlite:///{folder}/store.db")
     threads = threading.active_count()
-    with pytest.raises(Exception, match="unable to open"):
+    with pytest.raises(Exception, match="PD805 there is no store"):
         await engine.__aenter__()
     assert threading.active_count() == threads
     folder.mkdir()

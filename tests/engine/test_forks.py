@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from perdure import Engine, Run, Signal, pure, workflow
+from perdure.model.compiler import compile_workflow
 from perdure.model.errors import PlacementError
 
 from .ledger import Ledger, until
@@ -176,5 +177,5 @@ def test_an_engine_opened_in_the_child_works_there_beside_the_parents(ledger: Le
 def test_an_engine_made_before_the_fork_and_not_opened_is_dead_too(ledger: Ledger) -> None:
     """It has opened nothing, but one rule is easier to keep than two; the message says the fix."""
     engine = Engine(ledger.url)
-    run: Run[int] = Run(engine, "a", None)  # type: ignore[arg-type]
+    run: Run[int] = Run(engine, "a", compile_workflow(waits))
     assert in_child(lambda: refused(lambda: asyncio.run(run.result()))) == ""
