@@ -93,7 +93,7 @@ class Driver:
             self.stall(instance, "".join(traceback.format_exception(defect)))
 
     def _pump(self, instance: Instance) -> None:
-        if not instance.alive or instance.leaving or instance.waiting:
+        if not instance.alive or instance.leaving or instance.waiting or instance.lent is not None:
             return
         while instance.stuck is None and self._advance(instance):
             pass

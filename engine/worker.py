@@ -427,8 +427,8 @@ class Worker:
             elif instance.id not in tenures:
                 self._forget(instance)
                 self.finished(instance.key, None)
-            elif await self._reconcile(instance, tenures[instance.id]):
-                del tenures[instance.id]
+            else:
+                await self._reconcile(instance, tenures.pop(instance.id))
                 self.committer.dirty(instance)
                 self.driver.pump(instance)
         await self._let_go(tenures)
@@ -437,7 +437,7 @@ class Worker:
         """Our session, or the one after it: the handover itself may have been ambiguous."""
         ours = [s.id for s in await self.store.sessions() if s.identity == self.identity]
         for instance in self.instances.values():
-            row = await self.store.find(instance.key) if instance.id else None
+            row = await self.store.find(instance.key)
             if row is not None and row.owner is not None and row.owner > self.session:
                 return row.owner if row.owner in ours else self.session
         return self.session
@@ -454,19 +454,12 @@ class Worker:
             results = await self.store.append(self.session, batch)
             tenures = {r.execution: tenures[r.execution] for r in results if r.mail}
 
-    async def _reconcile(self, instance: Instance, tenure: int) -> bool:
-        """Go on from what is in the log; False when it is to be read anew by a claim."""
+    async def _reconcile(self, instance: Instance, tenure: int) -> None:
+        """Go on from what is in the log."""
         records = await self.store.log(instance.id, instance.durable)
         flying = instance.flying.records if instance.flying is not None else []
         keep = bool(flying) and [r.hash for r in records] == [r.hash for r in flying]
-        later = instance.pending is not None and bool(instance.pending.records)
-        if instance.lent is not None and not keep and later:
-            # A parallel branch went on behind a transactional step that did not commit.
-            self._forget(instance)
-            self.finished(instance.key, None)
-            return False
         instance.rechain(tenure, self.session, keep)
-        return True
 
     def _may_intend(self, instance: Instance) -> bool:
         return not self._stopping and self.lease.may_call(self.clock.monotonic())
