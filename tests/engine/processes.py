@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -88,6 +89,20 @@ class House:
         given = json.dumps({"path": str(self.trace), "name": id})
         start = ("start", f"{FLOWS}:{flow}", "--input", given, "--id", id)
         await asyncio.to_thread(self.run, *start)
+
+    async def stop(self, worker: Worker) -> None:
+        """Stop a worker, but not while it holds the write lock: SQLite would stand still."""
+        while True:
+            worker.signal(signal.SIGSTOP)
+            db = sqlite3.connect(self.ledger.path, timeout=0.1, isolation_level=None)
+            try:
+                db.execute("begin immediate")
+                db.execute("rollback")
+                return
+            except sqlite3.OperationalError:
+                worker.signal(signal.SIGCONT)
+            finally:
+                db.close()
 
     async def result(self, id: str) -> Any:
         """The value of an execution that is done."""
