@@ -94,6 +94,7 @@ class Worker:
         self._task: asyncio.Task[None] | None = None
         self._recovering: asyncio.Task[None] | None = None
         self._heart: Heart | None = None
+        self._serves = (0, 0)  # for which session, and of how many programs, the store was told
         self._end: asyncio.Task[None] | None = None
         self._hurried = False
 
@@ -216,6 +217,10 @@ class Worker:
             await self._sweep()
         if self._next_wake is not None and self.store.now() >= self._next_wake:
             self._look_for_work = True
+        if self._serves != (self.session, len(self.programs)):
+            serves = self.session, len(self.programs)
+            await self.store.serves(self.session, list(self.programs))
+            self._serves = serves
         if self._look_for_work:
             self._look_for_work = False
             await self._claim()

@@ -181,3 +181,21 @@ async def _probe(path: str, name: str) -> Landed[str]:
 async def buy_probed(path: str, name: str) -> str:
     got = await probed_charge(path, name)
     return await after(path, got)
+
+
+# --- words from many terminals --------------------------------------------------------------------
+
+
+@idempotent
+async def keep(path: str, word: str) -> None:
+    leave(path, word)
+
+
+@workflow
+async def ten_words(path: str, name: str) -> str:
+    count = 0
+    while count < 10:
+        word = await go.wait()
+        await keep(path, word)
+        count += 1
+    return name
