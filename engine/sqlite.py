@@ -101,8 +101,10 @@ class SqliteStore:
 
     async def register(self, identity: Identity) -> int:
         """Insert a session; its number."""
-        async with self.links.write() as link:
-            return sqlite_sessions.register(link, identity, self._now())
+        # A number that nobody learns of owns nothing and never beats: it is fenced in time.
+        return await self._repeatable(
+            lambda link: sqlite_sessions.register(link, identity, self._now())
+        )
 
     def beat(self, session: int) -> bool:
         """Raise the beat counter from any thread; False: fenced. May raise StoreUnavailable."""
@@ -116,8 +118,9 @@ class SqliteStore:
 
     async def fence(self, session: int) -> int:
         """End a session's right to append and release its executions; how many."""
-        async with self.links.write() as link:
-            return sqlite_sessions.fence(link, session, self._now())
+        return await self._repeatable(
+            lambda link: sqlite_sessions.fence(link, session, self._now())
+        )
 
     async def handover(self, session: int, identity: Identity) -> tuple[int, dict[int, int]]:
         """Fence the own session and move its executions to the next one, on new connections."""
@@ -129,6 +132,10 @@ class SqliteStore:
     async def suspect(self, session: int, execution: int | None) -> None:
         """Name the execution that may kill this process, before it runs; None: nobody."""
         await self._repeatable(lambda link: sqlite_sessions.suspect(link, session, execution))
+
+    async def serves(self, session: int, nets: Sequence[str]) -> None:
+        """Note, for people, that the session has the code of these nets."""
+        await self._repeatable(lambda link: sqlite_sessions.serves(link, session, nets))
 
     async def claim(self, session: int, nets: Sequence[str], limit: int) -> builtins.list[Claimed]:
         """Take due executions whose net is served here; the write lock only if there are any."""
@@ -219,6 +226,10 @@ class SqliteStore:
     async def mail(self, session: int) -> dict[int, int]:
         """The mail counters of the session's executions that ever got a message."""
         return await self.links.read(lambda link: sqlite_reads.mail(link, session))
+
+    async def served(self) -> builtins.list[tuple[int, str]]:
+        """Sessions that are not fenced, with each net they serve."""
+        return await self.links.read(sqlite_reads.served)
 
     async def find(self, key: str) -> ExecutionRow | None:
         """The execution of this key."""

@@ -48,6 +48,7 @@ async def bad(n: int) -> int:
 REFUSED = """
 import asyncio
 
+
 @workflow
 async def refused(n: int) -> int:
     await asyncio.sleep(3)
