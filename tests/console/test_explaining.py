@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from perdure.console.codes import CODES
 from perdure.console.examples import EXAMPLES, PRELUDE
-from perdure.console.explaining import documented, explained, page
+from perdure.console.explaining import documented, explained
+from perdure.console.manual import codes
 
 from ..model.snippets import found_in
 
@@ -38,8 +37,10 @@ def test_a_page_has_what_why_fix_and_both_examples() -> None:
     assert documented("PD801")["good"] == ""
 
 
-def test_the_errors_page_of_the_docs_is_up_to_date(root: Path) -> None:
-    """Write it anew with `python -m perdure.console.explaining > docs/errors.md`."""
-    text = (root / "docs/errors.md").read_text(encoding="utf-8")
-    assert text == page()
-    assert all(f"### {code}\n" in text for code in CODES)
+def test_the_page_of_the_manual_shows_the_examples() -> None:
+    """Under the heading of the code, as Python."""
+    text = codes()
+    for code, (bad, good) in EXAMPLES.items():
+        section = text.partition(f"### {code}\n")[2].partition("\n### ")[0]
+        assert f"Bad:\n\n```python\n{bad}```" in section
+        assert f"Good:\n\n```python\n{good}```" in section

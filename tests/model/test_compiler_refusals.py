@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from pathlib import Path
 from subprocess import run
@@ -13,6 +14,8 @@ from perdure.model.compiler.edits import applied
 from perdure.model.compiler.findings import CompileError, Finding
 from perdure.model.language.workflows import Workflow, workflow
 
+from .differential_runs import load as generated
+from .programs import generate
 from .refused_calls import CALLS, OUTSIDE, SEVERAL
 from .refused_syntax import HANDLERS, LOOPS, PRELUDE, SYNTAX
 from .snippets import Case, cases, found_in, mark_of, marks
@@ -166,3 +169,49 @@ def test_a_plain_script_is_told_the_problem_and_no_stack(tmp_path: Path) -> None
     assert said[2].startswith(f"{script}:7:11: PD105 ")
     assert "Traceback" not in done.stderr
     assert not [line for line in said if ".py" in line and str(script) not in line]
+
+
+PLANTED = {
+    "await asyncio.sleep(1)": "PD105",
+    "lost = await asyncio.to_thread(len, 'a')": "PD105",
+    "lost = [await twice(1, q) for q in (1, 2)]": "PD106",
+    "lost = eval('1')": "PD108",
+    "global lost": "PD109",
+    "twice(1, 2)": "PD110",
+    "lost = await w(1, 2)": "PD111",
+    "lost = await add(*[1, 2])": "PD113",
+    "lost = await {1: twice}[1](1, 2)": "PD114",
+    "import math": "PD116",
+    "async with asyncio.Lock(): await twice(1, 2)": "PD103",
+    "with open('x') as lost: await twice(1, 2)": "PD104",
+    "async for lost in w: await twice(1, lost)": "PD102",
+    "print(x)": "PD220",
+}
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("line", PLANTED)
+def test_one_mistake_in_a_good_program_is_all_that_is_told(line: str, seed: int) -> None:
+    """Behind a refusal the compiler goes on; it neither breaks nor invents what only follows."""
+    dice = random.Random(f"{line} {seed}")
+    source = generate(dice).text
+    before = {f.code for f in _told(source, seed)}
+    lines = source.splitlines(keepends=True)
+    spots = [n for n, text in enumerate(lines) if n > 2 and text.strip().startswith(_SIMPLE)]
+    spot = dice.choice(spots)
+    pad = lines[spot][: len(lines[spot]) - len(lines[spot].lstrip())]
+    found = _told("".join([*lines[:spot], f"{pad}{line}\n", *lines[spot:]]), seed)
+    errors = {f.code for f in found if not f.warning}
+    assert PLANTED[line] in errors
+    assert errors <= {PLANTED[line]} | before, "\n\n".join(map(str, found))
+
+
+_SIMPLE = ("await ", "return ", "x = ", "y = ", "xs.append", "mark(")
+
+
+def _told(text: str, number: int) -> tuple[Finding, ...]:
+    try:
+        compile_workflow(generated(f"import asyncio\n{text}", number))
+    except CompileError as error:
+        return error.findings
+    return ()
