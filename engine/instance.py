@@ -260,7 +260,6 @@ def _merged(appends: list[Append], execution: int, tenure: int, head: bytes) -> 
     for append in appends:
         merged.consumed += append.consumed
         merged.effects += append.effects
-        merged.attempts += append.attempts
-        merged.attempts_done += append.attempts_done
+        merged.count(append.attempts, append.attempts_done)
         merged.change = append.change or merged.change
     return merged

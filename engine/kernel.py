@@ -12,7 +12,7 @@ transition into `in doubt X`, a token `before X` simply wants its call again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
@@ -163,13 +163,21 @@ def next_auto(wiring: Wiring, state: State, durable: int) -> int | None:
     return found
 
 
-def next_intent(wiring: Wiring, state: State) -> int | None:
-    """An intent that the marking asks for, or None."""
-    for place in state.marking:
-        found = wiring.by_kind.get((place, TransitionKind.INTENT))
-        if found:
-            return found[0]
+def next_intent(wiring: Wiring, state: State, later: Collection[str] = ()) -> int | None:
+    """An intent that the marking asks for, or None; none of the sites whose turn comes `later`."""
+    for transition in intents(wiring, state):
+        if wiring.net.transitions[transition].site not in later:
+            return transition
     return None
+
+
+def intents(wiring: Wiring, state: State) -> list[int]:
+    """The intents that the marking asks for, one for each call."""
+    return [
+        found[0]
+        for place in state.marking
+        if (found := wiring.by_kind.get((place, TransitionKind.INTENT)))
+    ]
 
 
 def lost(wiring: Wiring, state: State) -> list[int]:

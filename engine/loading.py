@@ -98,6 +98,5 @@ def take_back(instance: Instance, append: Append) -> None:
         instance.tail.shrink(last.body)
     if later is not None:
         append.consumed += later.consumed
-        append.attempts += later.attempts
-        append.attempts_done += later.attempts_done
+        append.count(later.attempts, later.attempts_done)
     instance.pending = append

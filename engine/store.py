@@ -167,6 +167,12 @@ class Append:
     attempts_done: list[str] = field(default_factory=list[str])  # sites whose counters go
     change: RowChange | None = None
 
+    def count(self, attempts: Sequence[AttemptRow], done: Sequence[str]) -> None:
+        """Counters in order of time: a later end takes an earlier count with it."""
+        self.attempts = [a for a in self.attempts if a.site not in done]
+        self.attempts += attempts
+        self.attempts_done += done
+
 
 class Appended(NamedTuple):
     """What became of one `Append`; when not `ok`, nothing of it was written.
