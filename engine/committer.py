@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from .clock import Clock
 from .errors import StoreUnavailable
 from .instance import Instance
 from .store import Ambiguous, Append, Appended, Fenced, Store
 
+T = TypeVar("T")
 RECORDS_MAX = 1_000
 BYTES_MAX = 4 * 1024 * 1024
 AGAIN_SECONDS = 0.5
@@ -93,6 +95,8 @@ class Committer:
             pending = instance.pending
             if pending is None or instance.flying is not None or instance.held:
                 continue
+            if not instance.alive:
+                continue  # lost, or over: what it still says is of no tenure of ours
             records += len(pending.records)
             size += sum(len(r.body) for r in pending.records)
             if chosen and (records > RECORDS_MAX or size > BYTES_MAX):
@@ -105,15 +109,31 @@ class Committer:
             self._queue.clear()
         return chosen
 
+    async def keep(self, append: Append) -> None:
+        """Store the large values of an append before its records refer to them (rule 13)."""
+        for digest, body in list(append.payloads.items()):
+            if digest not in append.kept:
+                key = bytes.fromhex(digest)
+                await self._patiently(
+                    lambda k=key, b=body: self._store.keep(append.execution, k, b)
+                )
+                append.kept.add(digest)
+
     async def _append(self, batch: list[Append]) -> list[Appended]:
-        """Write a batch; while the store cannot be reached nothing was written: try again."""
+        for append in batch:
+            if append.payloads:
+                await self.keep(append)
+        return await self._patiently(lambda: self._store.append(self._session(), batch))
+
+    async def _patiently(self, write: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """While the store cannot be reached nothing was written: try again."""
         while True:
             try:
-                return await self._store.append(self._session(), batch)
+                return await write()
             except StoreUnavailable as trouble:
                 if self._closing:
                     raise
-                _LOG.warning("%s pending executions wait: %s", len(batch), trouble)
+                _LOG.warning("what is pending waits: %s", trouble)
             await self._clock.sleep(AGAIN_SECONDS)
 
     async def _flush(self, chosen: list[Instance]) -> None:

@@ -21,7 +21,8 @@ class StoreUnavailable(PlatformError):
     def __str__(self) -> str:
         return (
             f"{self.code} the store {self.path} cannot be used now: {self.reason}\n"
-            "  fix  end what holds it (a stopped process keeps its lock) or free the disk"
+            "  fix  end what holds it (a stopped process keeps its lock), free the disk, or look "
+            "at who may write the file"
         )
 
 
@@ -88,6 +89,23 @@ class NoStore(PlatformError):
         return (
             f"{self.code} there is no store at {self.path}: {self.why}\n"
             "  fix  name it with --db or PERDURE_DB; `perdure db upgrade` makes a new one"
+        )
+
+
+class WorkerRetired(PlatformError):
+    """The engine's worker has drained itself and runs nothing any more (PD806)."""
+
+    code = "PD806"
+
+    def __init__(self, why: str, /) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"{self.code} this worker has drained itself: {self.why}\n"
+            "  why  Python cannot stop a thread, and no more are to be had\n"
+            "  fix  start the process anew; give what the step calls a timeout of its own"
         )
 
 

@@ -8,14 +8,15 @@ its execution can write nothing (engine-rules 17). No decision is taken here: se
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ..model.marking import Entry, wire
 from ..model.net import TransitionKind
 from ..model.program import Program
+from ..model.values import is_payload
 from . import bodies, checkpoint, kernel
 from .bodies import Body
 from .kernel import Opened, State
@@ -72,6 +73,19 @@ class Tail:
         return self.records > records_min and self.bytes > 4 * self.checkpoint_bytes
 
 
+class Mark(NamedTuple):
+    """Where an instance stands, to go back to when what follows is rolled back."""
+
+    state: State
+    seq: int
+    head: bytes
+    at: int
+    tail: Tail
+    named: bool
+    attempts: dict[str, AttemptRow]
+    pending: Append | None
+
+
 @dataclass(eq=False)
 class Instance:
     """One execution that this process owns at one tenure."""
@@ -106,6 +120,7 @@ class Instance:
     flying: Append | None = None
     alarm: Any = None  # the timer of the earliest moment waited for
     held: bool = False  # a transactional step has the append right: the committer leaves it out
+    lent: Mark | None = None  # where a transactional step goes back to if its commit did not hold
     waiting: bool = False  # for a suspect to be through: nothing of it goes on yet
 
     def __post_init__(self) -> None:
@@ -127,6 +142,11 @@ class Instance:
             body = msgspec.structs.replace(body, s=self.session)
             self.named = True
         raw = bodies.encode(body)
+        if is_payload(raw) and self.id and not self.held:
+            # Without an id, or inside the transaction of a step, nothing can be kept before it.
+            body, large = bodies.refer(body)
+            self.append().payloads.update(large)
+            raw = bodies.encode(body)
         previous, seq = self.head, self.seq
         digest = chain(previous, seq, self.tenure, kind, transition, at, raw)
         record = Record(seq, self.tenure, kind, transition, at, raw, digest)
@@ -184,6 +204,25 @@ class Instance:
         effect = self.program.net.site[site].effect
         return EffectRow(self.id, opened.key, site, effect, opened.seq, outcome, seq, by, evidence)
 
+    def mark(self) -> Mark:
+        """Where it stands now."""
+        return Mark(
+            self.state,
+            self.seq,
+            self.head,
+            self.at,
+            replace(self.tail),
+            self.named,
+            dict(self.attempts),
+            None if self.pending is None else _copy(self.pending),
+        )
+
+    def back_to(self, mark: Mark) -> None:
+        """Forget what was fired since: it was rolled back."""
+        self.state, self.seq, self.head, self.at, self.tail, self.named, *_ = mark
+        self.attempts, self.pending = dict(mark.attempts), mark.pending
+        self.flying = self.lent = None
+
     # --- what became durable ------------------------------------------------------------------
 
     def fly(self) -> Append | None:
@@ -200,10 +239,10 @@ class Instance:
         parks = change is not None and change.release
         if not self.tail.worth(PARK_RECORDS if parks else CHECKPOINT_RECORDS):
             return
-        if change is not None and change.status is not None:
+        if self.held or (change is not None and change.status is not None):
             return  # an end is not resumed; a stall is told by the record behind the checkpoint
         change = self.change()
-        change.checkpoint = checkpoint.encode(self.program.net, self.state)
+        change.checkpoint = checkpoint.encode(self.program.net, self.state, append.payloads)
         change.checkpoint_seq = self.seq - 1
 
     def landed(self, execution: int) -> None:
@@ -226,7 +265,14 @@ class Instance:
                 start()
 
     def rechain(self, tenure: int, session: int, keep: bool) -> None:
-        """Go on under a new tenure: `keep` tells that the flying append is durable after all."""
+        """Go on under a new tenure: `keep` tells that the flying append is durable after all.
+
+        The record of a transactional step is not written again: without its commit the author's
+        writes are gone too, and the step is to be called again.
+        """
+        if self.lent is not None and not keep:
+            self.back_to(self.lent)
+        self.lent = None
         lost = None if keep else self.flying
         if keep:
             self.landed(self.id)
@@ -238,7 +284,7 @@ class Instance:
             return
         head = appends[0].previous
         records = [r for a in appends for r in a.records]
-        merged = _merged(appends, self.id, tenure, head)
+        merged = _merged(appends, Append(self.id, tenure, head, create=appends[0].create))
         self.pending = merged
         if records:
             self.head, self.seq = head, records[0].seq
@@ -254,12 +300,19 @@ class Instance:
             self.append().create = self.create
 
 
-def _merged(appends: list[Append], execution: int, tenure: int, head: bytes) -> Append:
+def _merged(appends: list[Append], merged: Append) -> Append:
     """One append with everything but the records of several, in order."""
-    merged = Append(execution, tenure, head, create=appends[0].create)
     for append in appends:
         merged.consumed += append.consumed
         merged.effects += append.effects
+        merged.payloads |= append.payloads
+        merged.kept |= append.kept
         merged.count(append.attempts, append.attempts_done)
         merged.change = append.change or merged.change
     return merged
+
+
+def _copy(append: Append) -> Append:
+    copy = Append(append.execution, append.tenure, append.previous, list(append.records))
+    copy.create = append.create
+    return _merged([append], copy)

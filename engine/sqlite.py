@@ -71,8 +71,8 @@ class SqliteStore:
 
         With `create=False` a database without our tables is refused and left as it is.
         """
-        if not self._may_create and self.path != MEMORY and not Path(self.path).is_file():
-            raise NoStore(self.path, "no such file")
+        if self.path != MEMORY:
+            self._refuse_path(Path(self.path))
         self.links.refuse_network()
         if await self.links.patiently(lambda: sqlite_schema.is_empty(self.links.link("writer"))):
             if not self._may_create:
@@ -80,6 +80,14 @@ class SqliteStore:
             async with self.links.write() as link:
                 sqlite_schema.create(link, self.path)
         await self.links.read(lambda link: sqlite_schema.check(link, self.path))
+
+    def _refuse_path(self, path: Path) -> None:
+        if not path.parent.is_dir():
+            raise NoStore(self.path, f"there is no folder {path.parent}")
+        if path.is_dir():
+            raise NoStore(self.path, "it is a folder")
+        if not self._may_create and not path.is_file():
+            raise NoStore(self.path, "no such file")
 
     async def close(self) -> None:
         """Close all connections; a database in memory is gone with them."""

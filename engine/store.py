@@ -166,6 +166,9 @@ class Append:
     attempts: list[AttemptRow] = field(default_factory=list[AttemptRow])
     attempts_done: list[str] = field(default_factory=list[str])  # sites whose counters go
     change: RowChange | None = None
+    # Large values by digest, for the committer to `keep` before; no store writes them in `append`.
+    payloads: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    kept: set[str] = field(default_factory=set[str])  # of the payloads, what is stored
 
     def count(self, attempts: Sequence[AttemptRow], done: Sequence[str]) -> None:
         """Counters in order of time: a later end takes an earlier count with it."""

@@ -66,8 +66,9 @@ def test_the_documented_commands_are_the_commands_there_are(root: Path) -> None:
 
 
 def test_an_unknown_verb_is_a_mistake_of_usage() -> None:
-    """`perdure freeze` does not exist yet: exit 2, not a stub."""
-    assert "No such command" in perdure("freeze", code=2).stderr
+    """`perdure freeze` does not exist yet: exit 2, not a stub; a slip of the hand is corrected."""
+    assert "there is no verb 'freeze'" in perdure("freeze", code=2).stderr
+    assert "fix  perdure list" in perdure("lsit", code=2).stderr
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["explain", "PD301"]])
