@@ -84,6 +84,11 @@ def refer(body: Body) -> tuple[Body, list[tuple[str, bytes]]]:
     return slim, kept
 
 
+def references(raw: bytes) -> set[str]:
+    """Digests of the payloads that a stored body refers to."""
+    return set(decode(raw).x.values()) if b'"x":' in raw else set()
+
+
 def fill(body: Body, payloads: Mapping[str, bytes]) -> Body:
     """The body with its large values in place again; KeyError names a payload that is missing."""
     found = {field: Raw(payloads[digest]) for field, digest in body.x.items()}

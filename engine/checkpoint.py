@@ -5,7 +5,7 @@ A checkpoint only saves time: folding the whole log gives the same state, and th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -42,15 +42,44 @@ class _State(msgspec.Struct):
     tokens: list[_Token]
     calls: dict[str, tuple[int, int]]
     intents: dict[str, tuple[int, int, str]]
+    took: int = 0  # bytes of the payloads that were stored for it
+
+
+class _Took(msgspec.Struct):
+    took: int = 0
 
 
 _DECODE = msgspec.json.Decoder(_State).decode
 
 
-def encode(net: Net, state: State, payloads: dict[str, bytes] | None = None) -> bytes:
-    """The bytes of a state; values above 8 KiB go to `payloads` by digest."""
-    found: dict[str, bytes] = {} if payloads is None else payloads
+def cost(raw: bytes) -> int:
+    """What a checkpoint took, with the payloads that were stored for it."""
+    return len(raw) + msgspec.json.decode(raw, type=_Took).took
 
+
+def like(net: Net, state: State, raw: bytes) -> bool:
+    """Whether a checkpoint is that of a state, whatever it took."""
+    found = msgspec.structs.replace(_state(net, state, {}), took=_DECODE(raw).took)
+    return msgspec.json.encode(found, order="deterministic") == raw
+
+
+def encode(
+    net: Net,
+    state: State,
+    payloads: dict[str, bytes] | None = None,
+    known: Collection[str] = frozenset(),
+) -> bytes:
+    """The bytes of a state; values above 8 KiB go to `payloads` by digest, unless `known`."""
+    found: dict[str, bytes] = {}
+    made = _state(net, state, found)
+    new = {digest: body for digest, body in found.items() if digest not in known}
+    if payloads is not None:
+        payloads.update(new)
+    made.took = sum(map(len, new.values()))
+    return msgspec.json.encode(made, order="deterministic")
+
+
+def _state(net: Net, state: State, found: dict[str, bytes]) -> _State:
     def held(value: Any) -> _Held:
         if value is None:
             return []
@@ -62,7 +91,7 @@ def encode(net: Net, state: State, payloads: dict[str, bytes] | None = None) -> 
 
     tokens = [_token(net, place, token, held) for place, token in sorted(state.marking.items())]
     intents = {site: (o.seq, o.at, o.key) for site, o in state.intents.items()}
-    return msgspec.json.encode(_State(tokens, dict(state.calls), intents), order="deterministic")
+    return _State(tokens, dict(state.calls), intents)
 
 
 def _token(net: Net, place: int, token: Token, held: Callable[[Any], _Held]) -> _Token:

@@ -109,6 +109,7 @@ class Instance:
     leaving: bool = False  # a release or a finish is on its way
     stuck: str | None = None  # why it stalls once its open intents are settled
     tail: Tail = field(default_factory=Tail)
+    kept: set[str] = field(default_factory=set[str])  # digests of payloads known to be stored
     mail: list[MessageRow] = field(default_factory=list[MessageRow])  # not consumed, by number
     mail_seen: int = 0
     attempts: dict[str, AttemptRow] = field(default_factory=dict[str, AttemptRow])
@@ -145,7 +146,10 @@ class Instance:
         if is_payload(raw) and self.id and not self.held:
             # Without an id, or inside the transaction of a step, nothing can be kept before it.
             body, large = bodies.refer(body)
-            self.append().payloads.update(large)
+            new = {digest: value for digest, value in large if digest not in self.kept}
+            self.append().payloads |= new
+            self.kept |= new.keys()
+            self.tail.bytes += sum(map(len, new.values()))
             raw = bodies.encode(body)
         previous, seq = self.head, self.seq
         digest = chain(previous, seq, self.tenure, kind, transition, at, raw)
@@ -242,7 +246,9 @@ class Instance:
         if self.held or (change is not None and change.status is not None):
             return  # an end is not resumed; a stall is told by the record behind the checkpoint
         change = self.change()
-        change.checkpoint = checkpoint.encode(self.program.net, self.state, append.payloads)
+        net, state = self.program.net, self.state
+        change.checkpoint = checkpoint.encode(net, state, append.payloads, self.kept)
+        self.kept |= append.payloads.keys()
         change.checkpoint_seq = self.seq - 1
 
     def landed(self, execution: int) -> None:
@@ -257,7 +263,7 @@ class Instance:
             self.durable = flying.records[-1].seq
         if flying is not None and flying.change is not None and flying.change.checkpoint:
             later = self.pending.records if self.pending is not None else []
-            self.tail = Tail.behind(later, len(flying.change.checkpoint))
+            self.tail = Tail.behind(later, checkpoint.cost(flying.change.checkpoint))
         ready = [start for seq, start in self.starts if seq <= self.durable]
         if ready:
             self.starts = [(seq, start) for seq, start in self.starts if seq > self.durable]

@@ -15,6 +15,7 @@ from ..model.program import Program
 from ..model.values import Value
 from . import bodies, kernel
 from .bodies import Body
+from .checkpoint import cost
 from .checkpoint import decode as decode_checkpoint
 from .instance import Instance, Tail
 from .kept import Make, digests, resolved
@@ -93,6 +94,9 @@ def load(program: Program, claimed: Claimed, session: int) -> Instance:
     start = None
     if row.checkpoint is not None:
         start = decode_checkpoint(program.net, row.checkpoint, value)
+    kept = set(digests(start.marking)) if start is not None else set[str]()
+    for record in records:
+        kept |= bodies.references(record.body)
     state = fold(program, start, records, value)
     last = records[-1].seq if records else row.checkpoint_seq
     return Instance(
@@ -106,7 +110,8 @@ def load(program: Program, claimed: Claimed, session: int) -> Instance:
         head=claimed.head,
         at=claimed.at,
         durable=last,
-        tail=Tail.behind(records, len(row.checkpoint or b"")),
+        tail=Tail.behind(records, cost(row.checkpoint) if row.checkpoint else 0),
+        kept=kept,
         mail=[m for m in claimed.messages if m.consumed_at is None],
         mail_seen=row.mail,
         attempts={a.site: a for a in claimed.attempts},
