@@ -15,8 +15,8 @@ from ..model.compiler import compile_workflow
 from ..model.compiler.findings import Finding
 from ..model.language.workflows import Workflow
 from ..model.net import Net
+from ..model.problems import told
 from ..model.program import Program
-from .rendering import problem, told_finding
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def told_report(verified: Verified | Report) -> str:
     assumed = sorted({a for v in report.properties for a in v.assumptions})
     lines += [f"  assuming: {text}" for text in assumed]
     findings = [
-        problem(
+        told(
             f.code,
             f.message,
             f.span,
@@ -130,7 +130,7 @@ def told_report(verified: Verified | Report) -> str:
         for f in report.findings
     ]
     if isinstance(verified, Verified):
-        findings += map(told_finding, warnings_of(verified.program))
+        findings += map(str, warnings_of(verified.program))
     return "\n\n".join(["\n".join(lines), *findings])
 
 

@@ -101,8 +101,10 @@ class SqliteStore:
 
     async def register(self, identity: Identity) -> int:
         """Insert a session; its number."""
-        async with self.links.write() as link:
-            return sqlite_sessions.register(link, identity, self._now())
+        # A number that nobody learns of owns nothing and never beats: it is fenced in time.
+        return await self._repeatable(
+            lambda link: sqlite_sessions.register(link, identity, self._now())
+        )
 
     def beat(self, session: int) -> bool:
         """Raise the beat counter from any thread; False: fenced. May raise StoreUnavailable."""
@@ -116,8 +118,9 @@ class SqliteStore:
 
     async def fence(self, session: int) -> int:
         """End a session's right to append and release its executions; how many."""
-        async with self.links.write() as link:
-            return sqlite_sessions.fence(link, session, self._now())
+        return await self._repeatable(
+            lambda link: sqlite_sessions.fence(link, session, self._now())
+        )
 
     async def handover(self, session: int, identity: Identity) -> tuple[int, dict[int, int]]:
         """Fence the own session and move its executions to the next one, on new connections."""

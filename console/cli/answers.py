@@ -75,7 +75,7 @@ def failing(ctx: click.Context) -> Generator[None]:
         code = exit_code(error)
         if code is None:
             raise
-        tell_failure(error.code, _told(error))
+        tell_failure(error.code, str(error))
         ctx.exit(code)
     except Refusal as error:
         error.show()
@@ -114,16 +114,6 @@ def told_usage(error: click.UsageError) -> str:
         lines.append(f"  fix  {ctx.get_usage().removeprefix('Usage: ')}")
         lines.append(f"  more {ctx.command_path} --help")
     return "\n".join(lines)
-
-
-def _told(error: PerdureError) -> str:
-    """The message; what does not compile is shown with the lines it is about."""
-    if error.code != "PD100":
-        return str(error)
-    from ...model.compiler.findings import CompileError
-    from ..rendering import told_error
-
-    return told_error(error) if isinstance(error, CompileError) else str(error)
 
 
 def _of_database(error: Exception) -> bool:

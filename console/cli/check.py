@@ -16,7 +16,6 @@ from ...model.analysis import UnknownProperty
 from ...model.compiler.findings import CompileError
 from ...model.errors import PerdureError
 from ...model.formats.json import NotANet, from_json
-from ..rendering import told_error
 from ..reports import github, junit, sarif
 from ..verifying import Limits, finding_json, net_verdict, told_report, verify, verify_net
 from .answers import (
@@ -120,7 +119,7 @@ def _checked(target: str, properties: tuple[str, ...], limits: Limits) -> Entry:
             verified = verify(workflow, properties, limits, end)
         except CompileError as error:  # the other workflows of the file are checked all the same
             refused.append(error)
-            texts.append(told_error(error))
+            texts.append(str(error))
         else:
             nets.append(verified.entry)
             texts.append(told_report(verified))

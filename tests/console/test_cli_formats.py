@@ -46,10 +46,11 @@ async def bad(n: int) -> int:
         return await mail(paid)
 """
 REFUSED = """
+import asyncio
+
 
 @workflow
 async def refused(n: int) -> int:
-    import asyncio
     await asyncio.sleep(3)
     return n
 """

@@ -258,7 +258,7 @@ def test_a_target_that_does_not_compile_is_an_entry_and_not_the_end(tmp_path: Pa
     assert lines[0].startswith(f"{bad}:7:") and "PD105" in lines[0]
     code, caret = lines[3], lines[4]
     assert code.endswith("await asyncio.sleep(3)")
-    assert caret.count("^") >= 10 and code[caret.index("^") :].startswith("await")
+    assert caret.count("^") >= 10 and code[caret.index("^") :].startswith("asyncio.sleep")
     assert perdure("run", str(bad), code=2).stderr.splitlines()[0] == lines[0]
 
 
