@@ -23,7 +23,7 @@ from ..model.values import ValueRefused
 from . import bodies, post
 from .clock import Clock
 from .driver import KEEP_SECONDS, PROBES_MAX, Driver, counter, earliest
-from .errors import StoreUnavailable
+from .errors import StoreUnavailable, TransactionEnded
 from .instance import Instance
 from .kernel import Call
 from .leases import Lease
@@ -262,6 +262,11 @@ class Caller:
                 if instance.alive and instance.session != session:
                     continue  # handed over while it waited for the lock: nothing was written
                 self.driver.committer.lose(gone)
+                return
+            except TransactionEnded as ended:  # its writes may hold: no handler can know (rule 20)
+                instance.held = False
+                self._end(instance, call)
+                self.driver.stall(instance, f"{call.site.name}: {ended}")
                 return
             except StoreUnavailable as error:  # nothing was written, and it is not the step's fault
                 _LOG.warning("%s waits for the store: %s", instance.key, error)

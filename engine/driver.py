@@ -78,7 +78,7 @@ class Driver:
             self.stall(instance, stuck.details)
             return False
         instance.write(step, at)
-        self.committer.dirty(instance)
+        self.committer.dirty(instance, lazily=True)
         return True
 
     def pump(self, instance: Instance) -> None:
@@ -88,6 +88,8 @@ class Driver:
         """
         try:
             self._pump(instance)
+            if instance.pending is not None and not _can_wait(instance):
+                self.committer.dirty(instance)
         except Exception as defect:
             _LOG.exception("%s is stalled by a defect", instance.key)
             self.stall(instance, "".join(traceback.format_exception(defect)))
@@ -298,6 +300,11 @@ def earliest(instance: Instance, call: Call) -> int:
 def counter(call: Call) -> str:
     """Under which name attempts are counted: the site, its probe, or its undo."""
     return call.site.name + {"step": "", "probe": "?", "undo": "!"}[call.role]
+
+
+def _can_wait(instance: Instance) -> bool:
+    """Only calls that need nothing durable go on: what is pending may ride with a later batch."""
+    return bool(instance.running) and not instance.starts and instance.create is None
 
 
 def _goes_on(instance: Instance) -> bool:

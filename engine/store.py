@@ -300,6 +300,11 @@ class Store(Protocol):
         """Store a large value before the batch whose record refers to it (rule 13)."""
         ...
 
+    def tidy(self, idle: bool) -> None:
+        """Housekeeping between two batches; `idle`: nothing is pending. Never raises for its own
+        sake, waits for nobody and may do nothing (rule 77)."""
+        ...
+
     # --- reads --------------------------------------------------------------------------------
     def changes(self) -> int:
         """A number that differs when someone other than this store has committed; cheap to poll."""

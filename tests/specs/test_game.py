@@ -122,7 +122,9 @@ def test_a_stack_forgets_on_success_and_hands_over_outwards() -> None:
             transition(
                 "do", "start", "start", kind="intent", site="s", stack_op="push", stack="in"
             ),
-            transition("leave", "start", "start", stack_op="hand over", stack="in", outer_stack="o"),
+            transition(
+                "leave", "start", "start", stack_op="hand over", stack="in", outer_stack="o"
+            ),
             transition("end", "start", "start", stack_op="forget", stack="o"),
         ],
     )

@@ -319,9 +319,7 @@ def test_every_rule_has_a_planted_violation() -> None:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_lawful_run_is_not_blamed(
-    flow: str, runs: dict[str, tuple[Table, Ledger]]
-) -> None:
+def test_a_lawful_run_is_not_blamed(flow: str, runs: dict[str, tuple[Table, Ledger]]) -> None:
     """Judged at once, judged twice, and chained anew by the test's own hand: nothing is broken."""
     case = Case(*runs[flow])
     case.chain()
