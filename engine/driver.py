@@ -145,7 +145,12 @@ class Driver:
 
     def _wants(self, instance: Instance) -> list[Want]:
         """What the marking asks for; a probe that could not tell too often becomes a doubt."""
-        wants = kernel.wants(instance.program, instance.state, instance.key)
+        state, wants = instance.wanted
+        if state is not instance.state:
+            wants = kernel.wants(instance.program, instance.state, instance.key)
+            instance.wanted = instance.state, wants
+        if not instance.attempts:
+            return wants
         return [_asked_of_people(instance, w) for w in wants]
 
     # --- what is left to wait for -------------------------------------------------------------
@@ -157,11 +162,12 @@ class Driver:
             self._give_up(instance, wants, now)
             return
         asked = {self.wish_of(w): w for w in wants if isinstance(w, Call)}
-        later = {
-            wish: at
-            for wish, call in asked.items()
-            if wish not in instance.running and (at := earliest(instance, call)) > now
-        }
+        later: dict[Wish, int] = {}
+        for wish, call in asked.items():
+            if (instance.attempts or call.role == "probe") and wish not in instance.running:
+                at = earliest(instance, call)
+                if at > now:
+                    later[wish] = at
         calls = {wish: call for wish, call in asked.items() if wish not in later}
         for wish, running in list(instance.running.items()):
             if wish not in calls and not running.settling:

@@ -19,7 +19,7 @@ from ..model.program import Program
 from ..model.values import is_payload
 from . import bodies, checkpoint, kernel
 from .bodies import Body
-from .kernel import Opened, State
+from .kernel import Opened, State, Want
 from .records import FIXED_BYTES, NO_TRANSITION, Kind, Record, chain
 from .store import Append, AttemptRow, Create, EffectRow, MessageRow, RowChange
 
@@ -117,6 +117,7 @@ class Instance:
     starts: list[tuple[int, Callable[[], None]]] = field(
         default_factory=list[tuple[int, Callable[[], None]]]
     )
+    wanted: tuple[State | None, list[Want]] = (None, [])  # what the marking of a state asks for
     pending: Append | None = None
     flying: Append | None = None
     alarm: Any = None  # the timer of the earliest moment waited for

@@ -315,7 +315,7 @@ def fire(
     `said` adds fields to the record (who decided, why, which message). Raises `GlueStuck` when the
     user's code behind it fails by accident; nothing has changed then.
     """
-    told = program.net.transitions[transition]
+    wiring, told = wire(program.net), program.net.transitions[transition]
     key = _key_for(state, told.kind, told.site, origin)
     values: dict[str, Any] = {} if given is None else {told.binds or RESULT: given}
     moment = Moment(seq, at, key)
@@ -326,10 +326,10 @@ def fire(
     if fired.path:
         fields["p"] = fired.path
     if fired.delta:
-        fields |= _delta(wire(program.net), state.marking, transition, fired.delta)
+        fields |= _delta(wiring, state.marking, transition, fired.delta)
     if key:
         fields.setdefault("k", key)
-    after = _after(wire(program.net), state, transition, fired.marking, moment)
+    after = _after(wiring, state, transition, fired.marking, moment)
     return Step(after, KIND_OF.get(told.kind, Kind.FIRED), transition, Body(**fields))
 
 
