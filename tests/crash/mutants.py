@@ -109,7 +109,7 @@ MUTANTS = [
         "no fence",
         no_fence,
         "sequence",
-        "after store.append 3",
+        "after world.step price 1",
         Kind.STOPPED,
         Rule.FENCED,
     ),
@@ -135,6 +135,6 @@ MUTANTS = [
         "parallel",
         "after store.append 2",
         Kind.COMMITTED,
-        Rule.FIRING,
+        Rule.ORDER,
     ),
 ]

@@ -93,10 +93,10 @@ def test_what_nobody_can_be_asked_about_waits_for_a_person(enumerated: Get) -> N
     found = enumerated(FLOWS["sequence"])
     on_desk = {str(f.boundary) for f, o in found.played if o.status == "on the desk"}
     assert on_desk == {
-        "after store.append 5",
+        "after store.append 4",
         "before world.step wire 1",
         "after world.step wire 1",
-        "before store.append 6",
+        "before store.append 5",
     }
     landed = [len(o.ledger.landings) for _, o in found.played if o.status == "on the desk"]
     assert set(landed) == {1, 2}, "notify, and wire at most once"
