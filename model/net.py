@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -145,8 +146,9 @@ class Place:
 class Transition:
     """A transition: takes a token from each place of `take`, needs one in each of `read`.
 
-    `exit` numbers the glue exit it stands for (kind EXIT with glue), else -1. `binds` is the
-    variable that receives the result, the message or the exception.
+    `exit` numbers the glue exit it stands for (kind EXIT with glue), or the contender in `first` of
+    waits (of two that are ready, the lower goes first), else -1. `binds` is the variable that
+    receives the result, the message or the exception.
     """
 
     name: str
@@ -186,7 +188,11 @@ class Site:
 
 @dataclass(frozen=True)
 class Net:
-    """A compiled workflow without the user's code; compared and identified by its digest."""
+    """A compiled workflow without the user's code; identified by its digest.
+
+    Transitions are kept in an order of their own, whatever order they are given in: a log names
+    them by number, so nets of one digest must number them alike. Places and sites keep theirs.
+    """
 
     name: str
     version: int
@@ -196,6 +202,14 @@ class Net:
     types: Mapping[str, str] = field(default_factory=dict[str, str])  # variable -> type, in words
     glue: Mapping[str, str] = field(default_factory=dict[str, str])  # vanishing place -> digest
     initial: str = "start"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "transitions", tuple(sorted(self.transitions, key=_in_order)))
+        for name in ("types", "glue"):  # a caller's dict may change; what is in here may not
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
 
     @cached_property
     def place(self) -> dict[str, int]:
@@ -225,10 +239,7 @@ class Net:
         body = {
             "name": self.name,
             "places": sorted((bare(p) for p in self.places), key=lambda r: str(r["name"])),
-            "transitions": sorted(
-                (bare(t) for t in self.transitions),
-                key=lambda r: (str(r["name"]), str(r["take"]), str(r["put"])),
-            ),
+            "transitions": [bare(t) for t in self.transitions],
             "sites": sorted((bare(s) for s in self.sites), key=lambda r: str(r["name"])),
             "types": dict(self.types),
             "glue": dict(self.glue),
@@ -238,14 +249,24 @@ class Net:
         return blake2b(raw, digest_size=16).hexdigest()
 
     def graph(self) -> nx.DiGraph[str]:
-        """A bipartite networkx graph: nodes `p:NAME` and `t:INDEX`, each with `bipartite` and
-        `kind`.
+        """A bipartite networkx graph: nodes `p:NAME` and `t:INDEX`, each with `bipartite`, `kind`
+        and `label`; a place with the `types` of its tokens, a transition with its `site`.
 
         Read arcs are edges with `read=True`. networkx is imported here, on first use.
         """
         from .graph import bipartite
 
         return bipartite(
-            [(p.name, str(p.kind)) for p in self.places],
-            [(t.name, str(t.kind), t.take, t.put, t.read) for t in self.transitions],
+            [(p.name, str(p.kind), self.token_types(p)) for p in self.places],
+            [(t.name, str(t.kind), t.site, t.take, t.put, t.read) for t in self.transitions],
         )
+
+    def token_types(self, place: Place) -> dict[str, str]:
+        """The type of each variable in a token that rests in `place`, in words."""
+        return {variable: self.types.get(variable, "undo stack") for variable in place.frame}
+
+
+def _in_order(t: Transition) -> tuple[object, ...]:
+    """By the place it leaves, then by exit: that order counts. And all that the digest looks at."""
+    stack = (t.stack_op or "", t.stack, t.outer_stack)
+    return (t.take, t.exit, t.name, t.put, t.read, t.kind, t.binds, t.site, stack)

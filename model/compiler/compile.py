@@ -33,7 +33,6 @@ from .pivot import past_pivot
 from .refuse import refuse, told
 
 _COMPILED: WeakKeyDictionary[Workflow[..., Any], Program] = WeakKeyDictionary()
-_FINAL = frozenset({"done", "failed", "cancelled"})
 
 
 def compile_workflow(workflow: Workflow[..., Any]) -> Program:
@@ -79,7 +78,7 @@ class _Compilation:
         body = normalise(self.function.node, build, None if declared is type(None) else declared)
         emitter = Emitter(build, past_pivot(body))
         initial = emitter.workflow(body, parameters)
-        finish(emitter.draft, initial, _FINAL)
+        finish(emitter.draft, initial)
         found = flow(emitter.draft, frozenset(build.local), initial)
         self.unset(found, emitter.draft)
         self.choose_codecs(found, emitter.draft)

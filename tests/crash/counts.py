@@ -9,9 +9,18 @@ from __future__ import annotations
 from perdure.chaos.enumeration import Counts
 
 COUNTS = {
-    "sequence": Counts(49, 104, {"done": 94, "on the desk": 10}),
-    "parallel": Counts(28, 60, {"done": 60}),
-    "failing_saga": Counts(42, 102, {"failed": 102}),
-    "reminders": Counts(59, 108, {"done": 108}),
-    "fulfil_order": Counts(48, 113, {"done": 111, "failed": 2}),
+    "sequence": Counts(55, 137, {"done": 123, "on the desk": 14}),
+    "parallel": Counts(32, 81, {"done": 81}),
+    "failing_saga": Counts(49, 137, {"failed": 137}),
+    "reminders": Counts(63, 138, {"done": 138}),
+    "fulfil_order": Counts(54, 149, {"done": 147, "failed": 2}),
+}
+
+# A cancel at every boundary of the same runs.
+CANCELLED = {
+    "sequence": Counts(55, 48, {"cancelled": 18, "done": 30}),
+    "parallel": Counts(32, 30, {"cancelled": 7, "done": 23}),
+    "failing_saga": Counts(49, 44, {"cancelled": 9, "failed": 35}),
+    "reminders": Counts(63, 56, {"cancelled": 24, "done": 32}),
+    "fulfil_order": Counts(54, 44, {"cancelled": 22, "done": 22}),
 }

@@ -14,7 +14,14 @@ def place(name: str, kind: str = "waiting", *frame: str) -> dict[str, Any]:
 
 def transition(name: str, take: str, put: str, **more: Any) -> dict[str, Any]:
     """Places are given as words."""
-    told = {"kind": "step", "read": [], "exit": -1, "binds": "", "site": "", "stack_op": None}
+    told: dict[str, Any] = {
+        "kind": "step",
+        "read": [],
+        "exit": -1,
+        "binds": "",
+        "site": "",
+        "stack_op": None,
+    }
     told |= {"stack": "", "outer_stack": ""}
     return {**told, "name": name, "take": take.split(), "put": put.split(), **more}
 

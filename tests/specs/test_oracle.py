@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from perdure.chaos.history import play, template
-from perdure.specs.ledger import Called, Landing, Ledger
+from perdure.specs.ledger import Called, Landing, Ledger, Undo
 from perdure.specs.oracle import Broken, Oracle, Rule
 
 from ..crash.flows import FLOWS
@@ -248,6 +248,12 @@ def what_succeeded_is_undone(case: Case) -> None:
     key = next(x.key for x in case.ledger.landings if x.site == "reserve_stock")
     call = Called(case.row["key"], "undo", "reserve_stock", key, "()")
     case.ledger.calls.append(call)
+
+
+@spoils("fulfil_order", Rule.UNDO)
+def what_is_told_as_landed_was_taken_back(case: Case) -> None:
+    landing = next(x for x in case.ledger.landings if x.site == "reserve_stock")
+    case.ledger.undos.append(Undo(landing.execution, landing.site, landing.key))
 
 
 @spoils("fulfil_order", Rule.OUTSIDE)
