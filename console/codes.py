@@ -313,7 +313,7 @@ CODES: Mapping[str, Code] = {
         "Write a @workflow that awaits it.",
     ),
     "PD606": Code(
-        "The engine is not open in this event loop.",
+        "The engine is not open, or open in another event loop.",
         "Steps use clients that belong to the loop that made them.",
         "Use it inside `async with Engine(...)`, elsewhere Engine.blocking(url).",
     ),
@@ -321,6 +321,16 @@ CODES: Mapping[str, Code] = {
         "The blocking engine is used in a running event loop.",
         "It would block the loop it stands in.",
         "Use `async with Engine(...)` there.",
+    ),
+    "PD608": Code(
+        "An engine is opened while it is open.",
+        "It has one worker, which belongs to one event loop.",
+        "Open it once and hand it on, or make another Engine.",
+    ),
+    "PD609": Code(
+        "An engine of the parent process is used after a fork.",
+        "Two processes on one connection corrupt the database.",
+        "Open an Engine in the child, after the fork.",
     ),
     "PD701": Code(
         "The id belongs to another execution.",
@@ -388,6 +398,11 @@ CODES: Mapping[str, Code] = {
         "There is no store here.",
         "No such file, or a database of something else.",
         "--db or PERDURE_DB; `perdure db upgrade` makes a new one.",
+    ),
+    "PD806": Code(
+        "The worker has drained itself: threads of steps hang.",
+        "Python cannot stop a thread, and twice the pool is lost.",
+        "Start the process anew; give what the step calls a timeout of its own.",
     ),
     "PD901": Code(
         "A firing that the net does not allow.",

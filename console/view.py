@@ -73,13 +73,15 @@ async def view(store: Store, key: str) -> View:
     row = await required(store, key)
     definition = await definition_of(store, row)
     state = None
-    records = await store.log(row.id, row.checkpoint_seq)
+    # With the record of the checkpoint itself: it may be the last one.
+    records = await store.log(row.id, row.checkpoint_seq - 1)
+    last = records[-1] if records else None
+    records = [r for r in records if r.seq > row.checkpoint_seq]
     if definition is not None:
         start = None
         if row.checkpoint is not None:
             start = checkpoint.decode(definition.net, row.checkpoint, stored)
         state = fold(definition, start, records, stored)
-    last = records[-1] if records else None
     unread: dict[str, int] = {}
     for message in await store.messages(row.id):
         if message.consumed_at is None:

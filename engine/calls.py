@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from ..model.errors import StepFailed
@@ -21,12 +23,14 @@ from ..model.values import ValueRefused
 from . import post
 from .clock import Clock
 from .driver import PROBES_MAX, Driver
+from .errors import StoreUnavailable
 from .instance import Instance
 from .kernel import Call
 from .leases import Lease
-from .store import Ambiguous, AttemptRow, Fenced, Store
+from .store import Ambiguous, Append, Appended, AttemptRow, Fenced, Store
 from .world import Invocation, World
 
+RETRY_SECONDS = 0.1  # between attempts while the store cannot be used
 _PROBING = Retry(attempts=PROBES_MAX)
 _LOG = logging.getLogger("perdure")
 _FREE = frozenset({Effect.PURE, Effect.OBSERVE})
@@ -34,11 +38,16 @@ _FREE = frozenset({Effect.PURE, Effect.OBSERVE})
 
 @dataclass(eq=False)
 class Running:
-    """A call under way. `settling`: it has an intent, so it is never cut, only awaited."""
+    """A call under way. `settling`: it has an intent, so it is never cut, only awaited.
+
+    `waiting`: the user's function does not run now, its turn has not come.
+    """
 
     settling: bool
+    says: str  # which step of which execution, for people
     task: asyncio.Task[None] | None = None
     cancelled: bool = False
+    waiting: bool = True
 
     def cancel(self) -> None:
         """Give the call up, before or while it runs; its outcome is dropped."""
@@ -61,12 +70,14 @@ class Caller:
             lease,
         )
         self.tasks: set[asyncio.Task[None]] = set()
+        self.ending: Callable[[], bool] = _goes_on
         driver.make_call = self.make
 
     def make(self, instance: Instance, call: Call) -> Running:
         """Start a call as soon as its causal past is durable (output commit, rule 22)."""
         step = instance.program.steps[call.site.name]
-        running = Running(call.role == "step" and step.effect.intent)
+        says = f"{instance.key}: {call.role} {call.site.name} ({step.effect})"
+        running = Running(call.role == "step" and step.effect.intent, says)
         free = call.role == "step" and step.effect in _FREE
         needed = -1 if free else instance.seq - 1
 
@@ -74,15 +85,20 @@ class Caller:
             if running.cancelled:
                 return
             work = self._guarded(instance, call, step, running)
-            running.task = asyncio.get_running_loop().create_task(work)
-            self.tasks.add(running.task)
-            running.task.add_done_callback(self.tasks.discard)
+            running.task = self.spawn(work)
 
         if needed <= instance.durable:
             start()
         else:
             instance.starts.append((needed, start))
         return running
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something beside the rest, until it ends or the worker stops."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
 
     async def _guarded(
         self, instance: Instance, call: Call, step: Step[..., Any], running: Running
@@ -104,10 +120,13 @@ class Caller:
             await self._in_transaction(instance, call, step, running)
             return
         while True:
-            await self._turn(instance, call, step)
+            await self._turn(instance, call, step, running)
+            if not instance.alive:
+                return  # another session has it: whoever asks for this call now is not us
             try:
                 result = await self._once(instance, call, step)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as raised:
+                error = self._stray(instance, running, raised)
                 if not await self._failed(instance, call, step, running, error):
                     continue
             else:
@@ -115,8 +134,22 @@ class Caller:
                     continue
             return
 
-    async def _turn(self, instance: Instance, call: Call, step: Step[..., Any]) -> None:
+    def _stray(self, instance: Instance, running: Running, raised: BaseException) -> Exception:
+        """What a step failed with; a cancellation that nobody here sent is its own failure."""
+        if isinstance(raised, Exception):
+            return raised
+        if running.cancelled or not instance.alive or self.ending():
+            raise raised
+        task = asyncio.current_task()
+        while task is not None and task.cancelling():
+            task.uncancel()
+        return StepFailed("asyncio.CancelledError", "the step cancelled its own task")
+
+    async def _turn(
+        self, instance: Instance, call: Call, step: Step[..., Any], running: Running
+    ) -> None:
         """Wait for the backoff, for a probe's earliest moment, and for enough lease."""
+        running.waiting = True
         row = instance.attempts.get(_counter(call))
         moment = row.next_at if row else 0
         if call.role == "probe" and step.timeout is not None:
@@ -125,15 +158,17 @@ class Caller:
         while (left := moment - self.store.now()) > 0:
             await self.clock.sleep(left / 1e6)
         if not (call.role == "step" and step.effect in _FREE):
-            while not self.lease.may_call(self.clock.monotonic()):
+            while instance.alive and not self.lease.may_call(self.clock.monotonic()):
                 await self.clock.sleep(0.05)
+        running.waiting = False
 
     async def _once(
         self, instance: Instance, call: Call, step: Step[..., Any], tx: Any = None
     ) -> Any:
         order = (instance.key, instance.tenure, instance.durable)
+        late = partial(self._late, instance, call, step)
         invocation = Invocation(
-            call.role, step, _arguments(call, step), call.key, order, call.site.name, tx
+            call.role, step, _arguments(call, step), call.key, order, call.site.name, tx, late
         )
         if step.timeout is None or call.role != "step":
             return await self.world.call(invocation)
@@ -186,7 +221,7 @@ class Caller:
             self._end(instance, call)
             self._raise(instance, call, TransitionKind.RAISES, error)
         elif isinstance(error, step.refused):
-            await self._refused(instance, call, step, error)
+            await self._refused(instance, call, step, running, error)
         else:
             self._end(instance, call)
             why = f"it raised {type(error).__name__}: {error}"
@@ -195,7 +230,12 @@ class Caller:
         return True
 
     async def _refused(
-        self, instance: Instance, call: Call, step: Step[..., Any], error: Exception
+        self,
+        instance: Instance,
+        call: Call,
+        step: Step[..., Any],
+        running: Running,
+        error: Exception,
     ) -> None:
         retry = self.driver.transition(instance, call.place, TransitionKind.RETRY)
         if retry is None or step.retry.gives_up(self._count(instance, call) + 1, error):
@@ -203,34 +243,37 @@ class Caller:
             self._raise(instance, call, TransitionKind.REFUSED, error)
             return
         self._again(instance, call, step.retry, error)
-        await self._turn(instance, call, step)
-        instance.running.pop(self.driver.wish_of(call), None)
-        self.driver.fire(instance, retry)
+        await self._turn(instance, call, step, running)
+        if instance.alive:
+            instance.running.pop(self.driver.wish_of(call), None)
+            self.driver.fire(instance, retry)
 
     async def _in_transaction(
         self, instance: Instance, call: Call, step: Step[..., Any], running: Running
     ) -> None:
         """The author's writes and the record of the step in one commit (rule 18)."""
         while True:
-            await self._turn(instance, call, step)
+            await self._turn(instance, call, step, running)
             await self._hold(instance)
+            session = instance.session
             try:
-                async with self.store.transaction(instance.session) as transaction:
-                    result = await transaction.run(lambda tx: self._once(instance, call, step, tx))
-                    if running.cancelled or not instance.alive:
-                        raise asyncio.CancelledError
-                    self._end(instance, call)
-                    self._landed(instance, call, step, result)
-                    flying = instance.fly()
-                    if flying is None:  # the glue behind it got stuck: the writes go too
-                        raise _Stuck
-                    appended = transaction.append(flying)[0]
+                settled = await self._transact(instance, call, step, running, session)
             except _Stuck:
                 return
-            except (Fenced, Ambiguous) as gone:
-                self.driver.committer.lose(gone, instance)
+            except Ambiguous as gone:
+                self.driver.committer.lose(gone)
                 return
-            except Exception as error:
+            except Fenced as gone:
+                if instance.alive and instance.session != session:
+                    continue  # handed over while it waited for the lock: nothing was written
+                self.driver.committer.lose(gone)
+                return
+            except StoreUnavailable as error:  # nothing was written, and it is not the step's fault
+                _LOG.warning("%s waits for the store: %s", instance.key, error)
+                await self.clock.sleep(RETRY_SECONDS)
+                continue
+            except (Exception, asyncio.CancelledError) as raised:
+                error = self._stray(instance, running, raised)
                 instance.held = False
                 if await self._failed(instance, call, step, running, error):
                     return
@@ -238,9 +281,46 @@ class Caller:
             finally:
                 instance.held = False
                 self.driver.committer.dirty(instance)
-            self.driver.committer.settle(instance, flying, appended)
+            self.driver.committer.settle(instance, *settled)
             self.driver.pump(instance)
             return
+
+    async def _transact(
+        self,
+        instance: Instance,
+        call: Call,
+        step: Step[..., Any],
+        running: Running,
+        session: int,
+    ) -> tuple[Append, Appended]:
+        """One attempt; whatever is raised, the instance stands where it stood before the step.
+
+        Only after an ambiguous commit its record stays in flight: whether it is true, and the
+        author's writes with it, is read from the log (rule 10).
+        """
+        before = None
+        try:
+            async with self.store.transaction(session) as transaction:
+                result = await transaction.run(lambda tx: self._once(instance, call, step, tx))
+                if running.cancelled or not instance.alive:
+                    raise asyncio.CancelledError
+                before = instance.mark()
+                self._end(instance, call)
+                if not self._landed(instance, call, step, result):
+                    raise _Stuck  # in the glue behind it: the writes go too
+                flying = instance.fly()
+                assert flying is not None
+                instance.lent = before
+                appended = transaction.append(flying)[0]
+        except (_Stuck, Ambiguous):
+            raise
+        except BaseException:
+            if before is not None:
+                instance.back_to(before)
+                instance.running[self.driver.wish_of(call)] = running
+            raise
+        instance.lent = None
+        return flying, appended
 
     async def _hold(self, instance: Instance) -> None:
         """Take the append right: nothing of this execution flies, nothing new takes off."""
@@ -250,9 +330,9 @@ class Caller:
 
     # --- firing -------------------------------------------------------------------------------
 
-    def _landed(self, instance: Instance, call: Call, step: Step[..., Any], result: Any) -> None:
+    def _landed(self, instance: Instance, call: Call, step: Step[..., Any], result: Any) -> bool:
         kind = TransitionKind.LANDED if step.effect.intent else TransitionKind.STEP
-        self._fire_value(instance, call, kind, result, {})
+        return self._fire_value(instance, call, kind, result, {})
 
     def _fire_value(
         self,
@@ -261,7 +341,8 @@ class Caller:
         kind: TransitionKind,
         result: Any,
         said: dict[str, Any],
-    ) -> None:
+    ) -> bool:
+        """Fire what brings a value; False when it, or the glue behind it, is of no use."""
         transition = self.driver.transition(instance, call.place, kind)
         assert transition is not None
         try:
@@ -273,11 +354,11 @@ class Caller:
                 self.driver.stall(instance, why)
             else:  # it landed; only the value is missing (rule 26)
                 self.driver.fire(instance, crash, said={"why": why})
-            return
+            return False
         attempts = self._count(instance, call)
         if attempts:
             said = {**said, "n": attempts + 1}
-        self.driver.fire(instance, transition, value, said)
+        return self.driver.fire(instance, transition, value, said)
 
     def _fire(
         self,
@@ -336,6 +417,10 @@ class Caller:
         if instance.attempts.pop(_counter(call), None) is not None:
             instance.append().attempts_done.append(_counter(call))
 
+    def _late(self, instance: Instance, call: Call, step: Step[..., Any], result: Any) -> None:
+        """A thread answered that nobody waited for any more: evidence for an effect in doubt."""
+        self.spawn(self._testify(instance, call, step, result))
+
     async def _testify(
         self, instance: Instance, call: Call, step: Step[..., Any], result: Any
     ) -> None:
@@ -351,6 +436,10 @@ class Caller:
 
 
 _UNDONE = TransitionKind.UNDO
+
+
+def _goes_on() -> bool:
+    return False
 
 
 class _Stuck(Exception):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import blake2b
@@ -30,18 +31,19 @@ from ..model.language.waits import Signal
 from ..model.language.workflows import Workflow
 from ..model.program import Program
 from ..model.values import Value, codec
-from . import bodies, kernel, post
+from . import bodies, forks, kernel, post
 from .blocking import BlockingEngine
 from .bodies import NOTHING, Body, Raw
 from .clock import Clock, SystemClock
 from .definitions import describe
 from .differences import difference
+from .errors import WorkerRetired
 from .instance import Instance
-from .leases import own_identity
+from .leases import LEASE_SECONDS, own_identity
 from .records import NO_TRANSITION, Kind, genesis
 from .sqlite import SqliteStore
 from .store import Create, ExecutionRow, Status, Store
-from .worker import Worker
+from .worker import DRAIN_SECONDS, Worker
 from .world import UserWorld, World
 
 P = ParamSpec("P")
@@ -87,7 +89,9 @@ class Engine:
     """Runs workflows from a database; carries a worker of its own while it is open.
 
     `url` is an SQLAlchemy URL (`sqlite:///shop.db`, `sqlite://` for memory). Open it with
-    `async with` in the event loop whose clients your steps use.
+    `async with` in the event loop whose clients your steps use; it can be opened again after it
+    was closed. `drain_seconds` is how long closing waits for running steps. `lease_seconds` is how
+    long a worker that is not heard of keeps its executions; give all workers of a store the same.
     """
 
     def __init__(
@@ -100,32 +104,81 @@ class Engine:
         clock: Clock | None = None,
         concurrency: int = 1_000,
         name: str = "embedded",
+        drain_seconds: float = DRAIN_SECONDS,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.url = url
         self.clock = clock or SystemClock()
         self.store: Store = store if store is not None else SqliteStore(url)
-        identity = own_identity(name)
-        self.worker = Worker(self.store, world or UserWorld(), self.clock, identity, concurrency)
-        self.worker.finished = self._finished
+        self.drain_seconds = drain_seconds
+        self._world, self._name = world, name
+        self._concurrency, self._lease_seconds = concurrency, lease_seconds
         self._waiting: dict[str, list[asyncio.Future[tuple[Status, Body] | None]]] = {}
         self._born: dict[str, asyncio.Future[ExecutionRow | None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._forked = False
+        self.worker = self._new_worker()
+        forks.watch(self)
+
+    def _new_worker(self) -> Worker:
+        world = self._world or UserWorld()
+        identity = own_identity(self._name)
+        worker = Worker(
+            self.store, world, self.clock, identity, self._concurrency, self._lease_seconds
+        )
+        worker.finished = self._finished
+        if isinstance(world, UserWorld):
+            lost = f"{2 * world.threads.places} threads of steps hang and cannot be stopped"
+            world.threads.exhausted = lambda: worker.retire(lost)
+        return worker
 
     @staticmethod
-    def blocking(url: str, /) -> BlockingEngine:
-        """The same engine for code without an event loop; use it with `with`."""
-        return BlockingEngine(lambda: Engine(url))
+    def blocking(url: str, /, **options: Any) -> BlockingEngine:
+        """The same engine for code without an event loop, with the same options; use it with
+        `with`."""
+        return BlockingEngine(lambda: Engine(url, **options))
 
     async def __aenter__(self) -> Self:
+        if self._forked:
+            raise forks.refusal()
+        if self._loop is not None:
+            raise PlacementError(
+                "PD608",
+                "this engine is open already",
+                "",
+                "it has one worker, which belongs to one event loop",
+                "open it once for the whole process and hand it on, or make another Engine",
+            )
         self._loop = asyncio.get_running_loop()
-        await self.store.open()
-        await self.worker.start()
+        self.worker = self._new_worker()
+        try:
+            await self.store.open()
+            await self.worker.start()
+        except BaseException:
+            self._loop = None
+            with suppress(Exception):
+                await self.store.close()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self.worker.stop()
-        await self.store.close()
-        self._loop = None
+        if self._forked:
+            return  # nothing here is ours to end
+        try:
+            await self.worker.stop(self.drain_seconds)
+        except asyncio.CancelledError:  # the second signal: at once
+            self.worker.hurry()
+            await self.worker.stop()
+            raise
+        finally:
+            self._loop = None
+            for future in [f for waiting in self._waiting.values() for f in waiting]:
+                _resolve(future, None)
+            await self.store.close()
+
+    def die(self) -> None:
+        """In the child of a fork: worker, loop and connections are the parent's; refuse all."""
+        self._forked = True
 
     # --- starting -----------------------------------------------------------------------------
 
@@ -188,13 +241,13 @@ class Engine:
 
     def find(self, workflow: Workflow[P, R], id: str, /) -> Run[R]:
         """A handle of an execution that exists, without looking."""
+        self._check_open()
         return Run(self, id, compile_workflow(workflow))
 
     async def _create(
         self, program: Program, key: str, inputs: Mapping[str, Value]
     ) -> ExecutionRow | None:
-        under_way = self._born.get(key)
-        if under_way is not None:
+        while (under_way := self._born.get(key)) is not None:
             await asyncio.wait({under_way})
         if key in self.worker.instances:
             return await self.store.find(key)
@@ -203,16 +256,13 @@ class Engine:
         instance = new_instance(program, key, inputs, self.worker.session, self.store.now())
 
         def created(existing: ExecutionRow | None) -> None:
-            if not born.done():
+            if self._born.pop(key, None) is not None:
                 born.set_result(existing)
 
         instance.created = created
-        try:
-            self.worker.run_here(instance)
-            return await born
-        finally:
-            if self._born.get(key) is born:
-                del self._born[key]
+        self.worker.run_here(instance)
+        # A caller who gives up does not take back what is on its way into the log.
+        return await asyncio.shield(born)
 
     # --- waiting ------------------------------------------------------------------------------
 
@@ -221,6 +271,7 @@ class Engine:
         so.
         """
         while True:
+            self._check_loop()
             future: asyncio.Future[tuple[Status, Body] | None]
             future = asyncio.get_running_loop().create_future()
             self._waiting.setdefault(key, []).append(future)
@@ -253,7 +304,8 @@ class Engine:
             raise NoSuchExecution(key)
         if row.status is Status.ACTIVE:
             return None
-        records = await self.store.log(row.id)
+        # What ends or stalls it lies behind the checkpoint (instance.py).
+        records = await self.store.log(row.id, row.checkpoint_seq)
         return row.status, bodies.decode(records[-1].body)
 
     def _finished(self, key: str, told: tuple[Status, Body] | None) -> None:
@@ -262,6 +314,7 @@ class Engine:
 
     async def cancelled(self, key: str) -> ExecutionCancelled:
         """The exception that tells why an execution was cancelled, and what stands."""
+        self._check_loop()
         row = await self.store.find(key)
         if row is None:
             raise NoSuchExecution(key)
@@ -311,14 +364,30 @@ class Engine:
         await self.store.send(key, channel, message_id or f"m-{uuid4()}", raw)
         self.worker.kick()
 
-    def _check_loop(self) -> None:
-        if self._loop is None or self._loop is not asyncio.get_running_loop():
+    def _check_open(self) -> None:
+        if self._forked:
+            raise forks.refusal()
+        if self._loop is None:
             raise PlacementError(
                 "PD606",
-                "this engine is not open in this event loop",
+                "this engine is not open",
+                "",
+                "it has a worker and a database connection only while it is open",
+                "use it inside `async with Engine(...)`; elsewhere use Engine.blocking(url)",
+            )
+        if self.worker.retired:
+            raise WorkerRetired(self.worker.retired)
+
+    def _check_loop(self) -> None:
+        self._check_open()
+        if self._loop is not asyncio.get_running_loop():
+            raise PlacementError(
+                "PD606",
+                "this engine is open in another event loop",
                 "",
                 "steps use clients that belong to the loop that made them",
-                "use it inside `async with Engine(...)`; elsewhere use Engine.blocking(url)",
+                "await it in the loop that opened it (from another thread with "
+                "asyncio.run_coroutine_threadsafe), or use Engine.blocking(url)",
             )
 
 

@@ -8,14 +8,18 @@ to the worker.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from .clock import Clock
+from .errors import StoreUnavailable
 from .instance import Instance
 from .store import Ambiguous, Append, Appended, Fenced, Store
 
 RECORDS_MAX = 1_000
 BYTES_MAX = 4 * 1024 * 1024
+AGAIN_SECONDS = 0.5
+_LOG = logging.getLogger("perdure")
 
 
 class Committer:
@@ -27,7 +31,7 @@ class Committer:
         clock: Clock,
         session: Callable[[], int],
         settled: Callable[[Instance, Append, Appended], None],
-        lost: Callable[[BaseException, list[Instance]], None],
+        lost: Callable[[BaseException], None],
     ) -> None:
         self._store, self._clock, self._session = store, clock, session
         self._settled, self._lost = settled, lost
@@ -35,6 +39,7 @@ class Committer:
         self._task: asyncio.Task[None] | None = None
         self.batches = 0
         self.paused = False
+        self._closing = False
         self.idle = asyncio.Event()
         self.idle.set()
 
@@ -60,13 +65,14 @@ class Committer:
         """An append that a transactional step wrote is durable."""
         self._settled(instance, append, result)
 
-    def lose(self, gone: BaseException, instance: Instance) -> None:
-        """A transactional step found that the session is gone."""
+    def lose(self, gone: BaseException) -> None:
+        """Someone who writes beside the batches found that the session is gone."""
         self.paused = True
-        self._lost(gone, [instance])
+        self._lost(gone)
 
     async def close(self) -> None:
-        """Wait until everything pending is durable."""
+        """Wait until everything pending is durable, or the store cannot be reached."""
+        self._closing = True
         while self._task is not None:
             await asyncio.wait({self._task})
 
@@ -87,6 +93,8 @@ class Committer:
             pending = instance.pending
             if pending is None or instance.flying is not None or instance.held:
                 continue
+            if not instance.alive:
+                continue  # lost, or over: what it still says is of no tenure of ours
             records += len(pending.records)
             size += sum(len(r.body) for r in pending.records)
             if chosen and (records > RECORDS_MAX or size > BYTES_MAX):
@@ -99,16 +107,27 @@ class Committer:
             self._queue.clear()
         return chosen
 
+    async def _append(self, batch: list[Append]) -> list[Appended]:
+        """Write a batch; while the store cannot be reached nothing was written: try again."""
+        while True:
+            try:
+                return await self._store.append(self._session(), batch)
+            except StoreUnavailable as trouble:
+                if self._closing:
+                    raise
+                _LOG.warning("%s pending executions wait: %s", len(batch), trouble)
+            await self._clock.sleep(AGAIN_SECONDS)
+
     async def _flush(self, chosen: list[Instance]) -> None:
         appends = [(i, append) for i in chosen if (append := i.fly()) is not None]
         if not appends:
             return
         self.batches += 1
         try:
-            results = await self._store.append(self._session(), [a for _, a in appends])
+            results = await self._append([a for _, a in appends])
         except (Fenced, Ambiguous) as gone:
             self.paused = True
-            self._lost(gone, [i for i, _ in appends])
+            self._lost(gone)
             return
         for (instance, append), result in zip(appends, results, strict=True):
             self._settled(instance, append, result)

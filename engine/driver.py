@@ -25,7 +25,6 @@ from .store import MessageRow, Status, Store
 
 KEEP_SECONDS = 1
 """An execution whose next moment is nearer than this stays in memory instead of being parked."""
-CHECKPOINT_RECORDS = 500
 PROBES_MAX = 5
 """Answers `InDoubt` after which a person is asked; the probe stays askable from the desk."""
 
@@ -45,6 +44,7 @@ class Driver:
         self.store, self.clock, self.committer = store, clock, committer
         self.make_call: Callable[[Instance, Call], Any] = _nobody_calls
         self.may_intend: Callable[[Instance], bool] = _always
+        self.draining = False  # nothing new is called; what comes to rest is released
 
     # --- firing -------------------------------------------------------------------------------
 
@@ -128,6 +128,9 @@ class Driver:
     def _settle_wants(self, instance: Instance) -> None:
         wants = self._wants(instance)
         now = self.store.now()
+        if self.draining:
+            self._give_up(instance, wants, now)
+            return
         later = {id(w): at for w in wants if (at := earliest(instance, w)) > now}
         calls = {
             (w.role, w.place, w.since): w
@@ -153,6 +156,17 @@ class Driver:
             return
         self._park(instance, wants, dues)
 
+    def _give_up(self, instance: Instance, wants: list[Want], now: int) -> None:
+        """Release an execution at its next boundary: when nothing of it is being called here."""
+        if instance.running:
+            return
+        waits = [w for w in wants if isinstance(w, (Wait, Doubt))]
+        if waits and len(waits) == len(wants) and not _goes_on(instance):
+            dues = [w.due for w in waits if isinstance(w, Wait) and w.due]
+            self.release(instance, min(dues, default=None), _channels(wants))
+        else:
+            self.release(instance, now, "*")
+
     def _alarm(self, instance: Instance, due: int | None) -> None:
         if instance.alarm is not None:
             instance.alarm.cancel()
@@ -168,10 +182,7 @@ class Driver:
         soon = self.store.now() + KEEP_SECONDS * 1_000_000
         if any(due <= soon for due in dues):
             return
-        channels = sorted({w.channel for w in wants if isinstance(w, Wait) and w.channel})
-        if any(isinstance(w, Doubt) for w in wants):
-            channels.append("$desk")
-        self.release(instance, min(dues, default=None), ",".join(channels))
+        self.release(instance, min(dues, default=None), _channels(wants))
 
     def release(self, instance: Instance, wake_at: int | None, waits: str) -> None:
         """Write the release of an execution that nobody works on; it rides in the next batch."""
@@ -226,6 +237,14 @@ class Driver:
     def transition(self, instance: Instance, place: int, kind: TransitionKind) -> int | None:
         """The transition of a kind that leaves a place of this instance's net."""
         return kernel.transition_of(instance.wiring, place, kind)
+
+
+def _channels(wants: list[Want]) -> str:
+    """Where a message is a reason to wake an execution that waits for these."""
+    channels = sorted({w.channel for w in wants if isinstance(w, Wait) and w.channel})
+    if any(isinstance(w, Doubt) for w in wants):
+        channels.append("$desk")
+    return ",".join(channels)
 
 
 def earliest(instance: Instance, want: Want) -> int:

@@ -91,6 +91,23 @@ class NoStore(PlatformError):
         )
 
 
+class WorkerRetired(PlatformError):
+    """The engine's worker has drained itself and runs nothing any more (PD806)."""
+
+    code = "PD806"
+
+    def __init__(self, why: str, /) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"{self.code} this worker has drained itself: {self.why}\n"
+            "  why  Python cannot stop a thread, and no more are to be had\n"
+            "  fix  start the process anew; give what the step calls a timeout of its own"
+        )
+
+
 class MessageConflict(UsageError):
     """A message id was used before with another body or channel (PD707)."""
 

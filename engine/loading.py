@@ -15,7 +15,7 @@ from ..model.program import Program
 from ..model.values import Value
 from . import bodies, kernel
 from .checkpoint import decode as decode_checkpoint
-from .instance import Instance
+from .instance import Instance, Tail
 from .records import Kind, Record
 from .store import Append, Claimed
 
@@ -75,9 +75,9 @@ def load(program: Program, claimed: Claimed, session: int) -> Instance:
         state=state,
         seq=last + 1,
         head=claimed.head,
-        at=records[-1].at if records else row.updated,
+        at=claimed.at,
         durable=last,
-        tail=len(records),
+        tail=Tail.behind(records, len(row.checkpoint or b"")),
         mail=[m for m in claimed.messages if m.consumed_at is None],
         mail_seen=row.mail,
         attempts={a.site: a for a in claimed.attempts},
@@ -95,7 +95,7 @@ def take_back(instance: Instance, append: Append) -> None:
         last = append.records.pop()
         instance.seq = last.seq
         instance.head = append.records[-1].hash if append.records else append.previous
-        instance.tail -= 1
+        instance.tail.shrink(last.body)
     if later is not None:
         append.consumed += later.consumed
         append.attempts += later.attempts

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import NullPool
 
+from . import forks
 from .errors import NetworkFileSystem, StoreUnavailable, WeakDurability
 from .store import Ambiguous
 
@@ -134,12 +135,16 @@ class Links:
         # One connection serves the loop and the beat's thread of a database in memory.
         self._mutex = threading.RLock()
         self._memory_lock = asyncio.Lock()
+        self._forked = False
+        forks.watch(self)
 
     def _open_file(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, timeout=0, check_same_thread=False, isolation_level=None)
 
     def link(self, role: str) -> Link:
         """The connection for `writer`, `reader` or `beat`; opened with its settings read back."""
+        if self._forked:
+            raise forks.refusal()
         role = "writer" if self.memory else role
         found = self._links.get(role)
         if found is None:
@@ -186,10 +191,21 @@ class Links:
 
     def dispose(self) -> None:
         """Close every connection, and with it the contents of a database in memory."""
+        if self._forked:
+            return
         with self._mutex:  # the beat's thread may be in the middle of a statement
             for link in self._links.values():
                 link.core.close()
             self._links.clear()
+
+    def die(self) -> None:
+        """In the child of a fork: use none of the connections, and never close one.
+
+        Closing would release locks of the parent's file and could truncate its write-ahead log.
+        """
+        self._forked = True
+        forks.leak(self._links)
+        self._links = {}
 
     def write_lock(self) -> asyncio.Lock:
         """The lock of this file for all stores of this process on the running loop."""

@@ -143,11 +143,13 @@ def _load(link: Link, ids: str, lost: dict[int, bool]) -> dict[int, Claimed]:
     sql = f"SELECT {EXECUTION} FROM execution WHERE id IN {_OF_CLAIMED}"
     for row in map(execution_row, link.rows(sql, (ids,))):
         tail = tails[row.id]
-        head = tail[-1].hash if tail else _head(link, row.id)
-        loaded[row.id] = Claimed(row, lost[row.id], tail, messages[row.id], attempts[row.id], head)
+        last = tail[-1] if tail else _last(link, row.id)
+        loaded[row.id] = Claimed(
+            row, lost[row.id], tail, messages[row.id], attempts[row.id], last.hash, last.at
+        )
     return loaded
 
 
-def _head(link: Link, execution: int) -> bytes:
+def _last(link: Link, execution: int) -> Record:
     sql = f"SELECT {RECORD} FROM log WHERE execution = ? ORDER BY seq DESC LIMIT 1"
-    return record(link.rows(sql, (execution,))[0]).hash
+    return record(link.rows(sql, (execution,))[0])

@@ -187,6 +187,7 @@ class Claimed(NamedTuple):
     messages: list[MessageRow]  # not consumed yet
     attempts: list[AttemptRow]
     head: bytes  # hash of the last record
+    at: int  # time of the last record
 
 
 class StepTransaction(Protocol):

@@ -12,21 +12,36 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ..model.program import Program
-from . import bodies, kernel, loading
+from . import bodies, kernel, loading, post
 from .bodies import Body
 from .calls import Caller
 from .clock import Clock
 from .committer import Committer
+from .draining import Drain
 from .driver import Driver
+from .errors import StoreUnavailable
+from .heart import Heart
 from .instance import Instance
-from .leases import BEAT_SECONDS, Lease, Watch, provably_gone
-from .store import Ambiguous, Append, Appended, Claimed, Identity, Status, Store
+from .leases import LEASE_SECONDS, Lease, Watch, provably_gone
+from .store import (
+    Ambiguous,
+    Append,
+    Appended,
+    Claimed,
+    Fenced,
+    Identity,
+    RowChange,
+    Status,
+    Store,
+)
 from .world import World
 
 POLL_SECONDS = 0.01
 SWEEP_SECONDS = 1.0
 RECOVERIES_MAX = 5
 DRAIN_SECONDS = 25.0
+AGAIN_SECONDS = 0.5  # between attempts while the store cannot be used
+LINGER_SECONDS = 1.0  # for cancelled steps to clean up behind them
 _LOG = logging.getLogger("perdure")
 
 
@@ -40,6 +55,7 @@ class Worker:
         clock: Clock,
         identity: Identity,
         concurrency: int = 1_000,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.store, self.clock, self.identity, self.concurrency = (
             store,
@@ -50,14 +66,16 @@ class Worker:
         self.programs: dict[str, Program] = {}
         self.instances: dict[str, Instance] = {}
         self.session = 0
-        self.lease = Lease(clock.monotonic())
-        self.watch = Watch()
+        self.lease = Lease(clock.monotonic(), lease_seconds)
+        self.watch = Watch(lease_seconds)
         self.committer = Committer(
             store, clock, lambda: self.session, self._settled, self._lost_session
         )
         self.driver = Driver(store, clock, self.committer)
         self.driver.may_intend = self._may_intend
         self.caller = Caller(self.driver, store, world, clock, self.lease)
+        self.caller.ending = self._ending
+        self.retired = ""  # why it drained itself
         self.finished: Callable[[str, tuple[Status, Body] | None], None] = _ignore
         self._wake = asyncio.Event()
         self._look_for_work = self._look_for_mail = True
@@ -67,7 +85,9 @@ class Worker:
         self._next_sweep = 0.0
         self._task: asyncio.Task[None] | None = None
         self._recovering: asyncio.Task[None] | None = None
-        self._stop_beat: Callable[[], None] = _nothing
+        self._heart: Heart | None = None
+        self._end: asyncio.Task[None] | None = None
+        self._hurried = False
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -85,50 +105,69 @@ class Worker:
     def _begin_beating(self) -> None:
         self._stop_beat()
         session = self.session
+        self._heart = Heart(self.clock, self.lease, lambda: self.store.beat(session))
 
-        def beat() -> bool:
-            sent = self.clock.monotonic()
-            if not self.store.beat(session):
-                return False  # fenced: the next append finds out
-            self.lease.acknowledged(sent)
-            return True
+    def _stop_beat(self) -> None:
+        if self._heart is not None:
+            self._heart.stop()
 
-        self._stop_beat = self.clock.every(BEAT_SECONDS, beat)
+    async def stop(self, drain_seconds: float = DRAIN_SECONDS, hard_seconds: float = 0.0) -> None:
+        """Stop claiming, let running calls end, release what is left, end the session (rule 47).
 
-    async def stop(self, drain_seconds: float = DRAIN_SECONDS) -> None:
-        """Stop claiming, let running calls end, release what is left, end the session.
-
-        Calls with an intent that outlast `drain_seconds` come back as doubts.
+        Calls that outlast `drain_seconds` are given up; those with an intent are awaited for
+        `hard_seconds` more and then come back as doubts. Twice is once; see `hurry`.
         """
+        if self._end is None:
+            work = self._wind_up(drain_seconds, hard_seconds)
+            self._end = asyncio.get_running_loop().create_task(work)
+        await asyncio.shield(self._end)
+
+    def hurry(self) -> None:
+        """Wait for no call any more while stopping."""
+        self._hurried = True
+
+    def retire(self, why: str) -> None:
+        """Drain and end by itself, since nothing good can come of going on."""
+        if self._end is None:
+            self.retired = why
+            _LOG.error("this worker drains itself: %s", why)
+            work = self._wind_up(DRAIN_SECONDS, 0.0)
+            self._end = asyncio.get_running_loop().create_task(work)
+
+    async def _wind_up(self, drain_seconds: float, hard_seconds: float) -> None:
         self._stopping = True
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-        await self._drain(drain_seconds)
-        await self.committer.close()
+        self._wake.set()
+        await self._until_idle()
+        seconds = (drain_seconds, hard_seconds)
+        drain = Drain(self.driver, self.instances, self.clock, lambda: self._hurried)
+        await drain.run(*seconds)
+        await self._until_idle()
+        with suppress(StoreUnavailable):
+            await self.committer.close()
         self._stop_beat()
-        for instance in self.instances.values():
-            instance.alive = False
+        for instance in list(self.instances.values()):
+            self._forget(instance)
             for running in instance.running.values():
                 running.cancel()
-        if self.caller.tasks:
-            await asyncio.gather(*self.caller.tasks, return_exceptions=True)
-        await self.store.fence(self.session)
+            self.finished(instance.key, None)
+        others = self.caller.tasks - {asyncio.current_task()}
+        if others:  # one that swallows its cancellation does not keep us
+            await asyncio.wait(others, timeout=LINGER_SECONDS)
+        with suppress(StoreUnavailable, Ambiguous, Fenced):
+            await self.store.fence(self.session)
 
-    async def _drain(self, seconds: float) -> None:
-        """Wait for calls with an intent; give up what only runs pure to transactional ones."""
-        end = self.clock.monotonic() + seconds
-        for instance in list(self.instances.values()):
-            if not any(r.settling for r in instance.running.values()) and not instance.leaving:
-                for running in instance.running.values():
-                    running.cancel()
-                instance.running.clear()
-                self.driver.release(instance, self.store.now(), "*")
-        while self.clock.monotonic() < end and any(
-            r.settling for i in self.instances.values() for r in i.running.values()
-        ):
-            await self.clock.sleep(POLL_SECONDS)
+    async def _until_idle(self) -> None:
+        """Wait for the serving and the recovering that are under way."""
+        tasks = {t for t in (self._task, self._recovering) if t is not None}
+        if self._hurried:
+            for task in tasks:
+                task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _ending(self) -> bool:
+        """Calls are being cancelled by whoever ends the worker, or its loop."""
+        return any(t.cancelling() for t in (self._task, self._end) if t is not None)
 
     # --- serving ------------------------------------------------------------------------------
 
@@ -139,16 +178,26 @@ class Worker:
         self._wake.set()
 
     async def _serve(self) -> None:
-        while True:
+        while not self._stopping:
             if self._recovering is not None:
                 await asyncio.wait({self._recovering})
-            await self._look()
+            try:
+                await self._look()
+            except (Fenced, Ambiguous) as gone:
+                self.committer.lose(gone)
+                continue
+            except StoreUnavailable as trouble:
+                _LOG.warning("nothing is claimed: %s", trouble)
+                await self.clock.sleep(AGAIN_SECONDS)
+                continue
             timer = self.clock.later(POLL_SECONDS, self._wake.set)
             await self._wake.wait()
             timer.cancel()
             self._wake.clear()
 
     async def _look(self) -> None:
+        if self._heart is not None and self._heart.fenced:
+            raise Fenced(self.session)
         changes = self.store.changes()
         if changes != self._seen:
             self._seen = changes
@@ -263,9 +312,7 @@ class Worker:
                 self.committer.dirty(instance)
             self.driver.pump(instance)
 
-        task = asyncio.get_running_loop().create_task(again())
-        self.caller.tasks.add(task)
-        task.add_done_callback(self.caller.tasks.discard)
+        self.caller.spawn(again())
 
     def _forget(self, instance: Instance) -> None:
         instance.alive = False
@@ -279,29 +326,62 @@ class Worker:
 
     def _give_back(self, instance: Instance) -> None:
         """Another writer, or a bug of ours: the session ends, so that the log is read again."""
-        self.committer.lose(Ambiguous(), instance)
+        self.committer.lose(Ambiguous())
 
-    def _lost_session(self, gone: BaseException, flying: list[Instance]) -> None:
-        if self._recovering is None or self._recovering.done():
+    def _lost_session(self, gone: BaseException) -> None:
+        if isinstance(gone, Fenced) and gone.args and gone.args[0] != self.session:
+            # Asked for before a handover and answered after it: the session in force is another.
+            self.committer.resume()
+        elif self._recovering is None or self._recovering.done():
             loop = asyncio.get_running_loop()
-            self._recovering = loop.create_task(self._recover(gone, flying))
+            self._recovering = loop.create_task(self._recover(gone))
 
-    async def _recover(self, gone: BaseException, flying: list[Instance]) -> None:
+    async def _recover(self, gone: BaseException) -> None:
         self._stop_beat()
-        if isinstance(gone, Ambiguous):
-            await self._hand_over()
-        else:
-            for instance in list(self.instances.values()):
-                self._forget(instance)
-            self.committer.drop()
-            await self._register()
+        while True:
+            try:
+                if isinstance(gone, Ambiguous):
+                    await self._hand_over()
+                else:
+                    await self._begin_anew()
+                break
+            except (Fenced, Ambiguous) as again:
+                gone = again
+            except StoreUnavailable as trouble:
+                _LOG.warning("the session is lost, and no other can be had: %s", trouble)
+                if self._stopping:
+                    return
+                await self.clock.sleep(AGAIN_SECONDS)
         self._look_for_work = self._look_for_mail = True
         self.committer.resume()
         self._wake.set()
 
+    async def _begin_anew(self) -> None:
+        """Fenced: drop everything in memory but starts that nobody can have seen, and register."""
+        lost = [i for i in self.instances.values() if i.create is None]
+        said = [(i.key, words) for i in lost for words in post.testimony(i)]
+        for instance in lost:
+            self._forget(instance)
+            self.finished(instance.key, None)
+        self.committer.drop()
+        await self.store.fence(self.session)  # so it is, whatever made us think so
+        await self._register()
+        for key, words in said:
+            await post.testify(self.store, key, words.k, words)
+        for instance in list(self.instances.values()):
+            self._create_again(instance)
+
+    def _create_again(self, instance: Instance) -> None:
+        """A creation that is not durable: it is written under the session in force."""
+        instance.rechain(1, self.session, keep=False)
+        instance.own_creation(self.session)
+        self.committer.dirty(instance)
+        self.driver.pump(instance)
+
     async def _hand_over(self) -> None:
         """Rule 10: a new session takes the executions over, then reads what the commit became."""
         sent = self.clock.monotonic()
+        self.session = await self._latest_session()
         self.session, tenures = await self.store.handover(self.session, self.identity)
         self.lease.acknowledged(sent)
         self._begin_beating()
@@ -310,34 +390,58 @@ class Worker:
                 row = await self.store.find(instance.key)
                 instance.id = row.id if row is not None and row.id in tenures else 0
             if instance.id == 0:
-                instance.rechain(1, self.session, keep=False)
-                instance.own_creation(self.session)
+                self._create_again(instance)
             elif instance.id not in tenures:
                 self._forget(instance)
-                continue
-            else:
-                await self._reconcile(instance, tenures[instance.id])
-            self.committer.dirty(instance)
-            self.driver.pump(instance)
+                self.finished(instance.key, None)
+            elif await self._reconcile(instance, tenures[instance.id]):
+                del tenures[instance.id]
+                self.committer.dirty(instance)
+                self.driver.pump(instance)
+        await self._let_go(tenures)
 
-    async def _reconcile(self, instance: Instance, tenure: int) -> None:
+    async def _latest_session(self) -> int:
+        """Our session, or the one after it: the handover itself may have been ambiguous."""
+        ours = [s.id for s in await self.store.sessions() if s.identity == self.identity]
+        for instance in self.instances.values():
+            row = await self.store.find(instance.key) if instance.id else None
+            if row is not None and row.owner is not None and row.owner > self.session:
+                return row.owner if row.owner in ours else self.session
+        return self.session
+
+    async def _let_go(self, tenures: dict[int, int]) -> None:
+        """Release what the session owns and nobody here has in memory, to be claimed like any."""
+        while tenures:
+            mail = await self.store.mail(self.session)
+            now = self.store.now()
+            batch = [
+                Append(id, tenure, b"", change=_released(now, mail.get(id, 0)))
+                for id, tenure in tenures.items()
+            ]
+            results = await self.store.append(self.session, batch)
+            tenures = {r.execution: tenures[r.execution] for r in results if r.mail}
+
+    async def _reconcile(self, instance: Instance, tenure: int) -> bool:
+        """Go on from what is in the log; False when it is to be read anew by a claim."""
         records = await self.store.log(instance.id, instance.durable)
         flying = instance.flying.records if instance.flying is not None else []
         keep = bool(flying) and [r.hash for r in records] == [r.hash for r in flying]
-        change = instance.flying.change if instance.flying is not None else None
-        if keep and change is not None and (change.release or change.status is not None):
+        later = instance.pending is not None and bool(instance.pending.records)
+        if instance.lent is not None and not keep and later:
+            # A parallel branch went on behind a transactional step that did not commit.
             self._forget(instance)
             self.finished(instance.key, None)
-            return
+            return False
         instance.rechain(tenure, self.session, keep)
+        return True
 
     def _may_intend(self, instance: Instance) -> bool:
-        return self.lease.may_call(self.clock.monotonic())
+        return not self._stopping and self.lease.may_call(self.clock.monotonic())
+
+
+def _released(wake_at: int, mail_seen: int) -> RowChange:
+    return RowChange(release=True, wake_at=wake_at, waits="*", mail_seen=mail_seen)
 
 
 def _ignore(key: str, ended: tuple[Status, Body] | None) -> None:
-    return None
-
-
-def _nothing() -> None:
     return None

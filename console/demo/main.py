@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
@@ -66,6 +66,7 @@ class Outcome:
     """What a run of the demo showed."""
 
     kills: dict[str, int] = field(default_factory=dict[str, int])
+    killed: dict[str, Moment] = field(default_factory=dict[str, Moment])  # by order
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
     totals: Totals = field(default_factory=lambda: Totals(0, 0, 0))
     doubts: list[EffectRow] = field(default_factory=list[EffectRow])
@@ -97,14 +98,12 @@ class Server:
     def start(ledger: Path) -> Server:
         """Start it and wait for its port."""
         command = [sys.executable, "-m", f"{__package__}.server", "--ledger", str(ledger)]
-        process = subprocess.Popen(
-            [*command, "--end-with-stdin"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        process = _child([*command, "--end-with-stdin"], dict(os.environ))
         assert process.stdout is not None
-        return Server(process, Shop(json.loads(process.stdout.readline())["port"]))
+        ready = process.stdout.readline()
+        if not ready:
+            raise MomentMissed("the payment server did not start")
+        return Server(process, Shop(json.loads(ready)["port"]))
 
     def stop(self) -> None:
         """End it with its standard input."""
@@ -119,12 +118,9 @@ class Worker:
     def __init__(self, life: Life, port: int) -> None:
         self._life = life
         environment = {**os.environ, PORT_VARIABLE: str(port)}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.worker", msgspec.json.encode(life).decode()],
-            stdout=subprocess.PIPE,
-            env=environment,
-            text=True,
-        )
+        told = msgspec.json.encode(life).decode()
+        command = [sys.executable, "-m", f"{__package__}.worker", told]
+        self._process = _child(command, environment)
         self.said: Queue[dict[str, Any] | None] = Queue()
         self.ended: dict[str, dict[str, str]] = {}
         Thread(target=self._listen, daemon=True).start()
@@ -159,14 +155,32 @@ class Worker:
         """SIGKILL: no handler runs, nothing is flushed."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(10)
+        self._close()
 
     def wait_end(self, seconds: float) -> int:
         """Wait for a worker that ends by itself."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            self.kill()
             raise MomentMissed("the last life did not finish all orders in time") from None
+        finally:
+            self.kill()
+
+    def _close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+
+def _child(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """A process that ends with us, and that a Ctrl-C at the terminal reaches through us alone."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+        process_group=0,
+    )
 
 
 def run_demo(say: Say, *, unprotected: bool = False) -> Outcome:
@@ -176,12 +190,13 @@ def run_demo(say: Say, *, unprotected: bool = False) -> Outcome:
     program = compile_workflow(fulfil_order)
     outcome.report = check(program.net)
     say(
-        f"compiled {program.net.name}: {outcome.report.places} places, "
-        f"{outcome.report.transitions} transitions; {outcome.report.verdict}"
+        f"compiled {program.net.name} to a net of {outcome.report.places} places and "
+        f"{outcome.report.transitions} transitions, and checked it: {outcome.report.verdict}"
     )
     orders = make_orders(ORDER_COUNT, DECLINED)
     with tempfile.TemporaryDirectory(prefix="perdure-demo-") as folder:
         server = Server.start(Path(folder) / "shop.db")
+        say("started the shop: a process of its own, which charges whenever it is asked to")
         try:
             db = str(Path(folder) / "perdure.db")
             ended = _lives(outcome, say, server, db, orders)
@@ -212,8 +227,9 @@ def _lives(
             worker.kill()
         ended |= worker.ended
         outcome.kills[moment.value] = outcome.kills.get(moment.value, 0) + 1
-        say(f"killed {count:2}/{len(KILLS)}  {target.id}  {moment.value}")
-    say(f"last life: all {len(orders)} orders")
+        outcome.killed[target.id] = moment
+        say(f"SIGKILL {count:2} of {len(KILLS)}  worker of {target.id}  {moment.value}")
+    say(f"a last worker goes on with what the log says, and runs all {len(orders)} orders")
     worker = Worker(Life(db, list(orders), unprotected=outcome.unprotected), server.shop.port)
     code = worker.wait_end(WAIT_SECONDS * 2)
     if code != 0:

@@ -5,8 +5,10 @@ Nothing is judged here.
 
 from __future__ import annotations
 
+import signal
 import sys
 
+from . import report
 from .main import MomentMissed, run_demo
 
 
@@ -15,8 +17,15 @@ def run(*, unprotected: bool = False, as_json: bool = False) -> int:
 
     `unprotected` runs the same kills in a world that takes "in doubt" for "call again".
     """
-    from . import report
+    # Whoever ends us politely is owed the same as the one who types Ctrl-C: no process, no folder.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return _run(unprotected, as_json)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
+
+def _run(unprotected: bool, as_json: bool) -> int:
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
@@ -25,8 +34,5 @@ def run(*, unprotected: bool = False, as_json: bool = False) -> int:
     except MomentMissed as missed:
         print(f"the demo shows nothing: {missed}", file=sys.stderr)
         return 1
-    if as_json:
-        print(report.as_json(outcome))
-    else:
-        report.show(outcome)
+    print(report.as_json(outcome) if as_json else report.as_text(outcome))
     return 0 if outcome.good else 1
