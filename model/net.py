@@ -194,6 +194,7 @@ class Net:
     transitions: tuple[Transition, ...]
     sites: tuple[Site, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict[str, str])  # variable -> type, in words
+    classes: Mapping[str, str] = field(default_factory=dict[str, str])  # class -> its fields
     glue: Mapping[str, str] = field(default_factory=dict[str, str])  # vanishing place -> digest
     initial: str = "start"
 
@@ -214,24 +215,22 @@ class Net:
 
     @cached_property
     def digest(self) -> str:
-        """BLAKE2b over what decides behaviour: structure, frames, types, sites, glue."""
+        """BLAKE2b over what decides behaviour: structure, frames, types, sites, glue.
 
-        def bare(part: Place | Transition | Site) -> dict[str, object]:
-            row = asdict(part)
-            for name in ("span", "block"):
-                row.pop(name, None)
-            return row
-
+        In order, since a log tells transitions by number. What only people read is left out:
+        spans, and the names of what never rests, which show conditions as they are written.
+        """
+        hidden = {
+            p.name: f"~{i}" for i, p in enumerate(self.places) if p.kind is PlaceKind.VANISHING
+        }
         body = {
             "name": self.name,
-            "places": sorted((bare(p) for p in self.places), key=lambda r: str(r["name"])),
-            "transitions": sorted(
-                (bare(t) for t in self.transitions),
-                key=lambda r: (str(r["name"]), str(r["take"]), str(r["put"])),
-            ),
-            "sites": sorted((bare(s) for s in self.sites), key=lambda r: str(r["name"])),
+            "places": [_bare(p, hidden) for p in self.places],
+            "transitions": [_bare(t, hidden) for t in self.transitions],
+            "sites": [_bare(s, hidden) for s in self.sites],
             "types": dict(self.types),
-            "glue": dict(self.glue),
+            "classes": dict(self.classes),
+            "glue": {hidden.get(name, name): text for name, text in self.glue.items()},
             "initial": self.initial,
         }
         raw = msgspec.json.encode(body, order="deterministic")
@@ -249,3 +248,17 @@ class Net:
             [(p.name, str(p.kind)) for p in self.places],
             [(t.name, str(t.kind), t.take, t.put, t.read) for t in self.transitions],
         )
+
+
+def _bare(part: Place | Transition | Site, hidden: Mapping[str, str]) -> dict[str, object]:
+    """A part without what does not decide behaviour; names of vanishing places are replaced."""
+    row = asdict(part)
+    for name in ("span", "block"):
+        row.pop(name, None)
+    for name in ("take", "put", "read"):
+        if name in row:
+            row[name] = [hidden.get(place, place) for place in row[name]]
+    row["name"] = hidden.get(part.name, part.name)
+    if isinstance(part, Transition) and part.kind is TransitionKind.EXIT:
+        row["name"] = ""
+    return row

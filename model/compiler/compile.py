@@ -16,7 +16,6 @@ from ..language.workflows import Workflow
 from ..net import Net, Place, PlaceKind, Span
 from ..program import Glue, Program
 from ..values import Codec
-from ..values.catalogue import codec
 from .blocks import Sequence, StepCall, Wait
 from .build import Builder, Problem
 from .digest import code_digest
@@ -64,6 +63,7 @@ class _Compilation:
         self.kinds = Kinds(function)
         self.codecs: Mapping[str, Codec] = {}
         self.results: Mapping[str, Codec] = {}
+        self.channels: Mapping[str, Codec] = {}
 
     def program(self) -> Program:
         build, parameters = self.build, tuple(self.workflow.signature.parameters)
@@ -79,6 +79,7 @@ class _Compilation:
         stored = Storing(self.workflow.name, self.function, build, self.kinds)
         self.codecs = stored.codecs(found, emitter.draft)
         self.results = stored.results(b for b in body.walk() if isinstance(b, StepCall))
+        self.channels = stored.channels(b for b in body.walk() if isinstance(b, Wait))
         self.check()
         return self.assemble(body, emitter.draft, found, initial)
 
@@ -123,6 +124,8 @@ class _Compilation:
         alive = {t.made.site for t in draft.transitions}
         sites = [c.site for c in calls] + [s for w in waits for s in w.sites]
         places = tuple(_place(p.name, draft, found) for p in draft.places.values())
+        every = (self.codecs, self.results, self.channels)
+        codecs = [c for some in every for c in some.values()]
         net = Net(
             self.workflow.name,
             self.workflow.version,
@@ -130,20 +133,20 @@ class _Compilation:
             tuple(replace(t.made) for t in draft.transitions),
             tuple(s for s in sites if s.name in alive),
             types={v: c.text for v, c in self.codecs.items()},
+            classes=dict(sorted(item for c in codecs for item in c.classes.items())),
             glue={
                 n: code_digest((*s.code, *s.catching))
                 for n, s in zip(glued, stretches, strict=True)
             },
             initial=initial,
         )
-        signals = [s for w in waits for s in w.signals if s is not None]
         return Program(
             net,
             self.workflow,
             tuple(self.workflow.signature.parameters),
             {c.site.name: c.step for c in calls if c.site.name in alive},
             self.codecs,
-            {s.name: codec(s.payload_type) for s in signals},
+            self.channels,
             glue,
             self.results,
             blocks=(body,),

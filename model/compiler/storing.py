@@ -17,7 +17,7 @@ from typing import Any
 from ..net import PlaceKind
 from ..values import Codec, TypeRefused, exception_codec
 from ..values.catalogue import codec
-from .blocks import StepCall
+from .blocks import StepCall, Wait
 from .build import Builder
 from .draft import Draft
 from .flow import Flow
@@ -69,7 +69,22 @@ class Storing:
                 self.build.problem(refused.code, self.node(call), text, "", refused.fix)
         return made
 
-    def node(self, call: StepCall) -> ast.AST:
+    def channels(self, waits: Iterable[Wait]) -> Mapping[str, Codec]:
+        """The codec of each signal's payload."""
+        made: dict[str, Codec] = {}
+        for wait in waits:
+            for signal in wait.signals:
+                if signal is None:
+                    continue
+                try:
+                    name = signal.name
+                    made[name] = self.codec(signal.payload_type, name, self.node(wait))
+                except TypeRefused as refused:
+                    text = f"signal {signal.name} carries {refused.text}: {refused.why}"
+                    self.build.problem(refused.code, self.node(wait), text, "", refused.fix)
+        return made
+
+    def node(self, call: StepCall | Wait) -> ast.AST:
         """A node at the place of a call."""
         s = call.span
         return ast.Pass(

@@ -176,8 +176,8 @@ class Expressions:
             return UNKNOWN if returned is None else self.annotation(returned)
         if isinstance(func, ast.Attribute):
             if path(func) == "dict.fromkeys" and given.given:
-                value = given.given[1] if len(given.given) > 1 else None
-                return of(dict, element(given.given[0]), value)
+                keys, *value = given.given
+                return of(dict, element(keys), value[0] if value else None)
             return calls.of_value(self.of(func.value), func.attr, given)
         return UNKNOWN
 
