@@ -11,7 +11,7 @@ import asyncio
 import linecache
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -57,13 +57,13 @@ class Outcome(NamedTuple):
     trace: tuple[Line, ...]
 
 
-def load(text: str, number: int) -> Workflow[..., Any]:
+def load(text: str, number: int, more: Mapping[str, Any] | None = None) -> Workflow[..., Any]:
     """The workflow of a generated text, its source where tracebacks and the compiler look."""
     file = f"<generated {number}>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     scope: dict[str, Any] = {n: v for n, v in vars(world).items() if not n.startswith("__")}
     words = (after, at, first, now, saga, seconds, sleep, sleep_until, together, workflow, Elapsed)
-    scope |= {word.__name__: word for word in words} | {"__name__": f"generated_{number}"}
+    scope |= {word.__name__: word for word in words} | {"__name__": "generated", **(more or {})}
     exec(compile(text, file, "exec", dont_inherit=True), scope)
     made: Workflow[..., Any] = scope["w"]
     return made
