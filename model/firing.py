@@ -154,7 +154,9 @@ def _run(
             if sealed.raw != env[variable].raw:
                 env[variable] = delta[variable] = sealed
     except ValueRefused as refused:
-        where = f"`{variable}` is {refused} (written between two awaits, at {name!r})"
+        span = program.net.places[program.net.place[name]].span
+        line = f"{span.file}:{span.line}" if span is not None else repr(name)
+        where = f"`{variable}` is {refused} (written between two awaits, from {line} on)"
         raise GlueStuck(where, where) from refused
     return number, held
 

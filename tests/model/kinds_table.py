@@ -8,6 +8,14 @@ from __future__ import annotations
 
 from .kinds_bodies import BODIES
 
+HEAD = """\
+from __future__ import annotations
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+from perdure import Elapsed, after, first, now, saga, seconds, sleep, together
+"""
+
 PARAMETERS = (
     "n: int, f: float, b: bool, s: str, d: Decimal, t: datetime, day: date, span: timedelta, "
     "xs: list[int], fs: list[float], ds: list[Decimal], pairs: list[tuple[str, int]], "

@@ -17,16 +17,9 @@ from perdure.model.compiler.kinds import Kinds, Mixed, shown, storable
 from perdure.model.compiler.live import find
 
 from . import kinds_world
-from .kinds_table import PARAMETERS, ROWS
+from .kinds_table import HEAD, PARAMETERS, ROWS
 
 ROOT = Path(__file__).parents[2]
-HEAD = """\
-from __future__ import annotations
-from datetime import date, datetime, timedelta
-from decimal import Decimal
-from typing import Any, Literal
-from perdure import Elapsed, after, first, now, saga, seconds, sleep, together
-"""
 
 
 def _scope() -> dict[str, Any]:
