@@ -65,7 +65,7 @@ class Fault(NamedTuple):
 _EDGES: dict[str, tuple[tuple[Kind, ...], tuple[Kind, ...]]] = {
     "read": ((Kind.CRASH,), (Kind.CRASH,)),
     "write": ((Kind.CRASH,), (Kind.CRASH, Kind.STOPPED)),
-    # The only commit whose doubt is the engine's own; the others the store repeats itself.
+    # Of these commits the doubt is the engine's own; the others the store repeats itself.
     "commit": (
         (Kind.CRASH, Kind.STOPPED, Kind.NOT_COMMITTED),
         (Kind.CRASH, Kind.STOPPED, Kind.COMMITTED),
@@ -76,6 +76,8 @@ _EDGES: dict[str, tuple[tuple[Kind, ...], tuple[Kind, ...]]] = {
     ),
     "question": ((Kind.CRASH, Kind.RAISES), (Kind.CRASH, Kind.LANDS_AND_RAISES)),
     "transactional": ((Kind.CRASH, Kind.RAISES), (Kind.CRASH, Kind.LANDS_AND_RAISES)),
+    # Its write lock is held until it has committed: a process that stops there stops them all.
+    "own commit": ((Kind.CRASH, Kind.NOT_COMMITTED), (Kind.CRASH, Kind.STOPPED, Kind.COMMITTED)),
     "moment": ((Kind.CRASH,), ()),
 }
 """Nature of an operation -> faults at its two edges."""

@@ -19,7 +19,6 @@ from ..model.language.effects import Retry
 from ..model.language.steps import Step
 from ..model.net import Site, SiteKind
 from ..model.program import Program
-from .rendering import told_finding
 from .verifying import Verified, warnings_of
 
 STEP_COLUMNS = ("step", "effect", "what it does", "retry", "timeout", "undo", "probe")
@@ -84,7 +83,7 @@ def page(verified: Verified) -> Page:
         for v in report.properties
     )
     problems = [f"{f.code} {f.message}\nwhy  {f.why}\nfix  {f.fix}" for f in report.findings]
-    problems += map(told_finding, warnings_of(program))
+    problems += map(str, warnings_of(program))
     return Page(
         name=re.sub(r"[^\w-]+", "-", net.name),
         title=net.name,

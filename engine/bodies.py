@@ -42,6 +42,11 @@ _ENCODE = msgspec.json.Encoder(order="deterministic").encode
 _DECODE = msgspec.json.Decoder(Body).decode
 
 
+def plain(text: str) -> str:
+    """The text with lone surrogates spelled out: a message of an error must not be poison."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def encode(body: Body) -> bytes:
     """The bytes that are stored and hashed."""
     return _ENCODE(body)

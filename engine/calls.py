@@ -20,7 +20,7 @@ from ..model.language.effects import WITHOUT_END, Effect, InDoubt, Landed, Retry
 from ..model.language.steps import Step
 from ..model.net import TransitionKind
 from ..model.values import ValueRefused
-from . import post
+from . import bodies, post
 from .clock import Clock
 from .driver import PROBES_MAX, Driver
 from .errors import StoreUnavailable
@@ -224,7 +224,7 @@ class Caller:
             await self._refused(instance, call, step, running, error)
         else:
             self._end(instance, call)
-            why = f"it raised {type(error).__name__}: {error}"
+            why = f"it raised {_told(error)}"
             self._fire(instance, call, TransitionKind.CRASH, said={"why": why})
         self.driver.pump(instance)
         return True
@@ -399,7 +399,7 @@ class Caller:
         count = before.tries + 1 if before else 1
         wait = retry.wait_seconds(count)
         first = before.first_at if before else now
-        text = f"{type(error).__name__}: {error}"
+        text = _told(error)
         row = AttemptRow(instance.id, counter, count, first, now + int(wait * 1e6), text)
         instance.attempts[counter] = row
         instance.append().attempts.append(row)
@@ -444,6 +444,14 @@ def _goes_on() -> bool:
 
 class _Stuck(Exception):
     """Rolls a transactional step back whose glue got stuck."""
+
+
+def _told(error: BaseException) -> str:
+    """An exception in one line; its `__str__` is user code and may raise too."""
+    try:
+        return bodies.plain(f"{type(error).__name__}: {error}")
+    except Exception:
+        return type(error).__name__
 
 
 def _counter(call: Call) -> str:

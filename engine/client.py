@@ -42,7 +42,7 @@ from .instance import Instance
 from .leases import LEASE_SECONDS, own_identity
 from .records import NO_TRANSITION, Kind, genesis
 from .sqlite import SqliteStore
-from .store import Create, ExecutionRow, Status, Store
+from .store import Create, ExecutionRow, Guard, Status, Store
 from .worker import DRAIN_SECONDS, Worker
 from .world import UserWorld, World
 
@@ -255,9 +255,13 @@ class Engine:
         self._born[key] = born
         instance = new_instance(program, key, inputs, self.worker.session, self.store.now())
 
-        def created(existing: ExecutionRow | None) -> None:
-            if self._born.pop(key, None) is not None:
-                born.set_result(existing)
+        def created(met: ExecutionRow | Guard | None) -> None:
+            if self._born.pop(key, None) is None:
+                return
+            if isinstance(met, Guard):
+                born.set_exception(ValueError(f"{key!r} cannot be stored: {met.why}"))
+            else:
+                born.set_result(met)
 
         instance.created = created
         self.worker.run_here(instance)

@@ -9,12 +9,14 @@ Nothing here waits for a database.
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..model.firing import GlueStuck
 from ..model.net import PlaceKind, TransitionKind
-from . import kernel, post
+from . import bodies, kernel, post
 from .bodies import Body
 from .clock import Clock
 from .committer import Committer
@@ -25,6 +27,7 @@ from .store import MessageRow, Status, Store
 
 KEEP_SECONDS = 1
 """An execution whose next moment is nearer than this stays in memory instead of being parked."""
+_LOG = logging.getLogger("perdure")
 PROBES_MAX = 5
 """Answers `InDoubt` after which a person is asked; the probe stays askable from the desk."""
 
@@ -57,6 +60,8 @@ class Driver:
     ) -> bool:
         """Fire a transition into the log in memory; False when the user's glue got stuck."""
         at = max(self.store.now(), instance.at)
+        if said:
+            said = {k: bodies.plain(v) if isinstance(v, str) else v for k, v in said.items()}
         try:
             step = kernel.fire(
                 instance.program,
@@ -76,8 +81,18 @@ class Driver:
         return True
 
     def pump(self, instance: Instance) -> None:
-        """Go on until only calls, messages, moments or people are left to wait for."""
-        if not instance.alive or instance.leaving:
+        """Go on until only calls, messages, moments or people are left to wait for.
+
+        A defect on the way (a message that is none, a bug of ours) stalls this execution alone.
+        """
+        try:
+            self._pump(instance)
+        except Exception as defect:
+            _LOG.exception("%s is stalled by a defect", instance.key)
+            self.stall(instance, "".join(traceback.format_exception(defect)))
+
+    def _pump(self, instance: Instance) -> None:
+        if not instance.alive or instance.leaving or instance.waiting:
             return
         while instance.stuck is None and self._advance(instance):
             pass
@@ -210,7 +225,7 @@ class Driver:
     def stall(self, instance: Instance, why: str) -> None:
         """Stop before the next firing; nothing is undone. Open intents are awaited first."""
         if instance.stuck is None:
-            instance.stuck = why
+            instance.stuck = bodies.plain(why)
         self._leave_stalled(instance)
 
     def _leave_stalled(self, instance: Instance) -> None:

@@ -21,7 +21,8 @@ class StoreUnavailable(PlatformError):
     def __str__(self) -> str:
         return (
             f"{self.code} the store {self.path} cannot be used now: {self.reason}\n"
-            "  fix  end what holds it (a stopped process keeps its lock) or free the disk"
+            "  fix  end what holds it (a stopped process keeps its lock), free the disk, or look "
+            "at who may write the file"
         )
 
 

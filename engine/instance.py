@@ -101,7 +101,9 @@ class Instance:
     durable: int  # seq of the last durable record
     named: bool = False  # this tenure has written its first record
     create: Create | None = None
-    created: Callable[[Any], None] | None = None  # told once: None, or the row that had the key
+    created: Callable[[Any], None] | None = (
+        None  # told once: None, the row that had the key, a guard
+    )
     alive: bool = True
     leaving: bool = False  # a release or a finish is on its way
     stuck: str | None = None  # why it stalls once its open intents are settled
@@ -118,7 +120,7 @@ class Instance:
     alarm: Any = None  # the timer of the earliest moment waited for
     held: bool = False  # a transactional step has the append right: the committer leaves it out
     lent: Mark | None = None  # where a transactional step goes back to if its commit did not hold
-    suspect: bool = False
+    waiting: bool = False  # for a suspect to be through: nothing of it goes on yet
 
     def __post_init__(self) -> None:
         self.wiring = wire(self.program.net)

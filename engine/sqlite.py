@@ -30,7 +30,6 @@ from .store import (
     Create,
     EffectRow,
     ExecutionRow,
-    Fenced,
     Identity,
     MessageRow,
     SessionRow,
@@ -72,8 +71,8 @@ class SqliteStore:
 
         With `create=False` a database without our tables is refused and left as it is.
         """
-        if not self._may_create and self.path != MEMORY and not Path(self.path).is_file():
-            raise NoStore(self.path, "no such file")
+        if self.path != MEMORY:
+            self._refuse_path(Path(self.path))
         self.links.refuse_network()
         if await self.links.patiently(lambda: sqlite_schema.is_empty(self.links.link("writer"))):
             if not self._may_create:
@@ -81,6 +80,14 @@ class SqliteStore:
             async with self.links.write() as link:
                 sqlite_schema.create(link, self.path)
         await self.links.read(lambda link: sqlite_schema.check(link, self.path))
+
+    def _refuse_path(self, path: Path) -> None:
+        if not path.parent.is_dir():
+            raise NoStore(self.path, f"there is no folder {path.parent}")
+        if path.is_dir():
+            raise NoStore(self.path, "it is a folder")
+        if not self._may_create and not path.is_file():
+            raise NoStore(self.path, "no such file")
 
     async def close(self) -> None:
         """Close all connections; a database in memory is gone with them."""
@@ -94,8 +101,10 @@ class SqliteStore:
 
     async def register(self, identity: Identity) -> int:
         """Insert a session; its number."""
-        async with self.links.write() as link:
-            return sqlite_sessions.register(link, identity, self._now())
+        # A number that nobody learns of owns nothing and never beats: it is fenced in time.
+        return await self._repeatable(
+            lambda link: sqlite_sessions.register(link, identity, self._now())
+        )
 
     def beat(self, session: int) -> bool:
         """Raise the beat counter from any thread; False: fenced. May raise StoreUnavailable."""
@@ -109,8 +118,9 @@ class SqliteStore:
 
     async def fence(self, session: int) -> int:
         """End a session's right to append and release its executions; how many."""
-        async with self.links.write() as link:
-            return sqlite_sessions.fence(link, session, self._now())
+        return await self._repeatable(
+            lambda link: sqlite_sessions.fence(link, session, self._now())
+        )
 
     async def handover(self, session: int, identity: Identity) -> tuple[int, dict[int, int]]:
         """Fence the own session and move its executions to the next one, on new connections."""
@@ -121,10 +131,7 @@ class SqliteStore:
 
     async def suspect(self, session: int, execution: int | None) -> None:
         """Name the execution that may kill this process, before it runs; None: nobody."""
-        sql = "UPDATE session SET suspect = ? WHERE id = ? AND fenced IS NULL"
-        async with self.links.write() as link:
-            if link.run(sql, (execution, session)).rowcount != 1:
-                raise Fenced(session)
+        await self._repeatable(lambda link: sqlite_sessions.suspect(link, session, execution))
 
     async def claim(self, session: int, nets: Sequence[str], limit: int) -> builtins.list[Claimed]:
         """Take due executions whose net is served here; the write lock only if there are any."""

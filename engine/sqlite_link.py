@@ -17,10 +17,12 @@ from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from ..model.errors import PlatformError
 from . import forks
-from .errors import NetworkFileSystem, StoreUnavailable, WeakDurability
+from .errors import NetworkFileSystem, NoStore, StoreUnavailable, WeakDurability
 from .store import Ambiguous
 
 T = TypeVar("T")
@@ -152,7 +154,10 @@ class Links:
         return found
 
     def _connect(self) -> Link:
-        core = self._engine.connect()
+        try:
+            core = self._engine.connect()
+        except DBAPIError as error:  # what the driver said, without SQLAlchemy's frame around it
+            raise error.orig or error from error
         try:
             link = Link(core)
             link.run("PRAGMA busy_timeout = 0")
@@ -215,8 +220,10 @@ class Links:
             self.path, asyncio.Lock()
         )
 
-    def unavailable(self, error: BaseException) -> StoreUnavailable:
+    def unavailable(self, error: BaseException) -> PlatformError:
         """The same trouble as an error for people."""
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
+            return NoStore(self.path, "it is no SQLite database")
         return StoreUnavailable(self.path, str(error))
 
     async def patiently(self, action: Callable[[], T]) -> T:

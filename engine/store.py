@@ -17,6 +17,7 @@ from .status import Status
 from .transactional import Tx
 
 T = TypeVar("T")
+SUSPECT_RECOVERIES = 2  # from then on blamed only when named before it runs (rule 33)
 STEP_SECONDS_MAX = 2.0  # how long a transactional step may hold the writer (rule 19)
 
 
@@ -29,10 +30,13 @@ class Ambiguous(BaseException):
 
 
 class Guard(NamedTuple):
-    """An append that did not fit the log it was made for: another writer, or a bug of ours."""
+    """An append that was refused: it did not fit the log it was made for (another writer, or a bug
+    of ours), or it is `poison`: its values could not be stored, and never will.
+    """
 
     execution: int
     why: str
+    poison: bool = False
 
 
 @dataclass(frozen=True, slots=True)

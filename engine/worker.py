@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 from ..model.program import Program
 from . import bodies, kernel, loading, post
@@ -23,7 +25,10 @@ from .errors import StoreUnavailable
 from .heart import Heart
 from .instance import Instance
 from .leases import LEASE_SECONDS, Lease, Watch, provably_gone
+from .quarantine import Quarantine
+from .refused import Refused
 from .store import (
+    SUSPECT_RECOVERIES,
     Ambiguous,
     Append,
     Appended,
@@ -77,6 +82,8 @@ class Worker:
         self.caller.ending = self._ending
         self.retired = ""  # why it drained itself
         self.finished: Callable[[str, tuple[Status, Body] | None], None] = _ignore
+        self.quarantine = Quarantine(store, clock, lambda: self.session, self._begin, self._beside)
+        self.refused = Refused(store, lambda: self.session, self._told)
         self._wake = asyncio.Event()
         self._look_for_work = self._look_for_mail = True
         self._stopping = False
@@ -229,11 +236,33 @@ class Worker:
         free = self.concurrency - len(self.instances)
         if free > 0 and self.programs and not self._stopping:
             claimed = await self.store.claim(self.session, list(self.programs), free)
-            for each in claimed:
-                self._load(each)
+            # Suspects first: what was claimed with them waits.
+            for each in sorted(claimed, key=_is_innocent):
+                await self._take(each)
             if len(claimed) == free:
                 self._look_for_work = True
         self._next_wake = await self.store.next_wake()
+
+    async def _take(self, claimed: Claimed) -> None:
+        """Load what was claimed; a log that cannot be folded stalls its execution, no other."""
+        try:
+            self._load(claimed)
+        except Exception as defect:
+            told = "".join(traceback.format_exception(defect))
+            instance = self.instances.get(claimed.row.key)
+            if instance is not None:
+                self._forget(instance)
+            await self._unless_lost(self.refused.stall(claimed.row.key, claimed.row.tenure, told))
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        self.caller.spawn(self._unless_lost(work))
+
+    async def _unless_lost(self, work: Coroutine[Any, Any, None]) -> None:
+        """Some writing beside the committer: a lost session ends as everywhere."""
+        try:
+            await work
+        except (Fenced, Ambiguous) as gone:
+            self.committer.lose(gone)
 
     def _load(self, claimed: Claimed) -> None:
         row = claimed.row
@@ -241,9 +270,13 @@ class Worker:
         self.instances[row.key] = instance
         if row.recoveries >= RECOVERIES_MAX:
             self.driver.stall(instance, f"recovered {row.recoveries} times without progress")
-            return
+        elif self.quarantine.admit(instance, not _is_innocent(claimed)):
+            self._begin(instance)
+
+    def _begin(self, instance: Instance) -> None:
+        """Let a claimed execution go on: what was called when it was lost is in doubt."""
         for transition in kernel.lost(instance.wiring, instance.state):
-            why = f"the session before tenure {row.tenure} ended during the call"
+            why = f"the session before tenure {instance.tenure} ended during the call"
             self.driver.fire(instance, transition, said={"why": why})
         self.driver.pump(instance)
 
@@ -275,13 +308,14 @@ class Worker:
     # --- what the committer tells ---------------------------------------------------------------
 
     def _settled(self, instance: Instance, append: Append, result: Appended) -> None:
-        if result.existing is not None or result.guard is not None:
+        if result.guard is not None and append.create is None:
             self._forget(instance)
-            if result.guard is not None:
-                _LOG.warning("%s is loaded again: %s", instance.key, result.guard.why)
-                self._give_back(instance)
-            elif instance.created is not None:
-                instance.created(result.existing)
+            work = self.refused.settle(instance, append, result.guard)
+            self._beside(work)
+        elif result.existing is not None or result.guard is not None:
+            self._forget(instance)
+            if instance.created is not None:
+                instance.created(result.existing or result.guard)
             self.finished(instance.key, None)
         elif result.mail:
             self._met_mail(instance, append)
@@ -300,6 +334,9 @@ class Worker:
                     ended = change.status, bodies.decode(append.records[-1].body)
                 self.finished(instance.key, ended)
 
+    def _told(self, key: str, ended: tuple[Status, Body] | None) -> None:
+        self.finished(key, ended)
+
     def _met_mail(self, instance: Instance, append: Append) -> None:
         """A release or finish met new mail: nothing was written; decide again with the mail."""
         instance.flying = None
@@ -316,6 +353,7 @@ class Worker:
 
     def _forget(self, instance: Instance) -> None:
         instance.alive = False
+        self.quarantine.gone(instance)
         for running in instance.running.values():
             if not running.settling:
                 running.cancel()
@@ -323,10 +361,6 @@ class Worker:
             instance.alarm.cancel()
         if self.instances.get(instance.key) is instance:
             del self.instances[instance.key]
-
-    def _give_back(self, instance: Instance) -> None:
-        """Another writer, or a bug of ours: the session ends, so that the log is read again."""
-        self.committer.lose(Ambiguous())
 
     def _lost_session(self, gone: BaseException) -> None:
         if isinstance(gone, Fenced) and gone.args and gone.args[0] != self.session:
@@ -385,6 +419,7 @@ class Worker:
         self.session, tenures = await self.store.handover(self.session, self.identity)
         self.lease.acknowledged(sent)
         self._begin_beating()
+        await self.quarantine.renamed()
         for instance in list(self.instances.values()):
             if instance.id == 0:
                 row = await self.store.find(instance.key)
@@ -441,6 +476,10 @@ class Worker:
 
 def _released(wake_at: int, mail_seen: int) -> RowChange:
     return RowChange(release=True, wake_at=wake_at, waits="*", mail_seen=mail_seen)
+
+
+def _is_innocent(claimed: Claimed) -> bool:
+    return claimed.row.recoveries < SUSPECT_RECOVERIES
 
 
 def _ignore(key: str, ended: tuple[Status, Body] | None) -> None:

@@ -25,8 +25,8 @@ from .. import view
 from .answers import Refusal, answer, asynchronously, canonical, read_json, with_db, with_format
 from .looking import keys_of
 from .opening import opened
-from .operating import user
-from .tables import table
+from .operating import shown, user
+from .tables import answer_rows
 
 VERDICTS = {
     "landed": TransitionKind.SETTLED,
@@ -40,12 +40,18 @@ VERDICTS = {
 @with_format()
 @click.pass_context
 def desk(ctx: click.Context, db: str, format: str) -> None:
-    """List and decide what waits for a human: effects in doubt, stalled executions."""
+    """List and decide what waits for a human: effects in doubt, stalled executions.
+
+    \b
+    perdure desk
+    perdure desk decide order-17 landed --value '{"id": "ch_9"}' --reason 'seen at the bank'
+    """
     if ctx.invoked_subcommand is not None:
         return
     items = asynchronously(_items(db))
     columns = ("id", "workflow", "kind", "site", "since", "key", "why")
-    answer(format, items, table(columns, [[line.get(c) for c in columns] for line in items]))
+    lines = [[line.get(c) for c in columns] for line in items]
+    answer_rows(format, items, columns, lines, none="nothing waits for a person")
 
 
 async def _items(db: str) -> list[view.Document]:
@@ -97,6 +103,10 @@ def decide(
 
     Say voided only when the receiver refuses the old attempt from now on: a request that is still
     under way would otherwise land beside the new one.
+
+    \b
+    perdure desk decide order-17 voided --reason 'the bank has closed the key'
+    perdure desk decide order-17 probe --effect charge_card --reason 'the bank is back'
     """
     payload = None if value is None else read_json(value, "--value")
     given = value is not None
@@ -119,7 +129,7 @@ async def _decide(
     async with opened(db) as store:
         seen = await view.view(store, id)
         if seen.definition is None or seen.state is None:
-            raise Refusal(f"the net of {id} is not stored here")
+            raise Refusal(f"the net of {id} is not stored here", f"perdure audit --id {id}")
         want = _chosen(id, _open(seen, verdict), verdict, effect)
         raw = _value(seen.definition, want, verdict, *value)
         decision = Decision(want.key, verdict, Raw(raw) if raw else NOTHING, by, reason)
@@ -170,7 +180,7 @@ def _value(
 ) -> bytes:
     if verdict != "landed":
         if given:
-            raise Refusal(f"--value belongs to landed, not to {verdict}")
+            raise Refusal(f"--value belongs to landed, not to {verdict}", "leave it out")
         return b""
     schema = definition.results.get(want.site.name, {})
     wrong = misfit(schema, payload)
@@ -178,5 +188,6 @@ def _value(
         fix = f"--value with what {want.site.name} would have returned, as JSON"
         raise Refusal("landed needs the result of the call", fix)
     if wrong is not None:
-        raise Refusal(f"--value does not fit the result of {want.site.name}: {wrong}")
+        what = f"--value does not fit the result of {want.site.name}: {wrong}"
+        raise Refusal(what, f"what it returns has the schema {shown(schema)}")
     return canonical(payload)

@@ -29,7 +29,14 @@ def drawn(program: Program, notation: str, *, lanes: bool = False) -> str:
 @click.option("--lanes", is_flag=True, help="svg: draw exceptions, drains and undo too.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
 def compile_(target: str, notation: str, lanes: bool, output: Path | None) -> None:
-    """Show the net of a workflow."""
+    """Show the net of a workflow.
+
+    svg is for people, dot for Graphviz, json for programs and for `perdure check`.
+
+    \b
+    perdure compile shop/orders.py:fulfil_order --to svg -o order.svg
+    perdure compile hello.py --to dot | dot -Tpng > hello.png
+    """
     text = drawn(compile_workflow(one_workflow(target)), notation, lanes=lanes)
     if output is None:
         click.echo(text, nl=False)
@@ -37,5 +44,6 @@ def compile_(target: str, notation: str, lanes: bool, output: Path | None) -> No
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise Refusal(f"cannot write {output}: {error.strerror}") from error
+        fix = "-o with a path in a folder that exists and that you may write"
+        raise Refusal(f"cannot write {output}: {error.strerror}", fix) from error
     note(f"wrote {output}")

@@ -16,17 +16,19 @@ import click
 
 from ..codes import CODES, family
 from .answers import (
+    EXTRAS,
     NO_STORE,
     Refusal,
     answer,
     asynchronously,
     finish,
+    installed_version,
     with_db,
     with_format,
 )
 from .tables import fields
 
-EXTRAS = {
+_USES = {
     "rich": "tables in colour",
     "networkx": "structural checks",
     "alembic": "schema migrations",
@@ -45,7 +47,11 @@ def db() -> None:
 @with_db
 @with_format()
 def upgrade(db: str, format: str) -> None:
-    """Make the tables, or bring them to the revision of this perdure."""
+    """Make the tables, or bring them to the revision of this perdure.
+
+    \b
+    perdure db upgrade --db sqlite:///shop.db
+    """
     from ...engine.tables import REVISION
     from .opening import opened
 
@@ -62,7 +68,11 @@ def upgrade(db: str, format: str) -> None:
 @with_db
 @with_format()
 def current(db: str, format: str) -> None:
-    """Say which revision the tables have; exit 4 unless it is the one of this perdure."""
+    """Say which revision the tables have; exit 4 unless it is the one of this perdure.
+
+    \b
+    perdure db current --db sqlite:///shop.db
+    """
     from ...engine.tables import REVISION
     from .opening import opened
 
@@ -78,14 +88,18 @@ def current(db: str, format: str) -> None:
 @with_db
 @with_format()
 def doctor(db: str, format: str) -> None:
-    """Say what is installed and what the store is like; exit 4 if it cannot be used."""
+    """Say what is installed and what the store is like; exit 4 if it cannot be used.
+
+    \b
+    perdure doctor --db sqlite:///shop.db
+    """
     document: dict[str, Any] = {
-        "perdure": _version("perdure"),
+        "perdure": installed_version(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "sqlite": sqlite3.sqlite_version,
         "libraries": {name: _version(name) for name in _NEEDED},
-        "extras": {name: _version(name) if find_spec(name) else None for name in EXTRAS},
+        "extras": {name: _version(name) if find_spec(name) else None for name in _USES},
         "store": _store(db),
     }
     store = document["store"]
@@ -95,7 +109,10 @@ def doctor(db: str, format: str) -> None:
         ("platform", document["platform"]),
         ("sqlite", document["sqlite"]),
         *document["libraries"].items(),
-        *((n, v or f"absent ({EXTRAS[n]})") for n, v in document["extras"].items()),
+        *(
+            (n, v or f"absent ({_USES[n]}: pip install 'perdure[{EXTRAS[n]}]')")
+            for n, v in document["extras"].items()
+        ),
         *((f"store {name}", value) for name, value in store.items()),
     ]
     answer(format, document, fields(lines))
@@ -107,7 +124,7 @@ def _version(name: str) -> str:
     try:
         return version({"z3": "z3-solver"}.get(name, name))
     except PackageNotFoundError:
-        return "of this checkout" if name == "perdure" else "unknown"
+        return "unknown"
 
 
 def _store(db: str) -> dict[str, Any]:
@@ -146,7 +163,11 @@ def _store(db: str) -> dict[str, Any]:
 @click.argument("code", required=False)
 @with_format()
 def explain(code: str | None, format: str) -> None:
-    """Explain an error code; without one, list them all."""
+    """Explain an error code; without one, list them all.
+
+    \b
+    perdure explain PD301
+    """
     if code is None:
         listing = {name: page.says for name, page in CODES.items()}
         answer(format, listing, fields(list(listing.items())))

@@ -127,8 +127,8 @@ def _sum(outcome: Outcome) -> Iterator[str]:
     none = sum(v.good and v.charge_count == 0 for v in orders)
     logs = "every log verified" if not outcome.problems else "see the problems below"
     yield (
-        f"{sum(outcome.kills.values())} times SIGKILL, {len(orders)} orders: {once} charged "
-        f"exactly once, {none} declined and undone"
+        f"{sum(outcome.kills.values())} times SIGKILL, {len(orders)} orders: "
+        f"{once} charged exactly once, {none} declined and undone"
     )
     yield (
         f"charged twice {totals.twice}, lost {totals.lost}, left over {totals.left_over}; {logs}; "

@@ -25,14 +25,11 @@ from .callees import (
     arguments,
     callee,
 )
+from .edits import source, wrapped
+from .kinds import is_open
 
 UNUSED = "-"
 """As `binds`: nobody uses the result."""
-
-_DURABLE = (
-    "a plain coroutine is lost in a restart",
-    "await a step, a signal, a timer, together(...) or first(...)",
-)
 
 
 def rebound(node: ast.AST) -> set[str]:
@@ -52,7 +49,7 @@ class Calls:
         build, call = self.build, node.value
         who = callee(call, build.resolve)
         if who is None or not isinstance(call, ast.Call):
-            build.problem("PD105", node, "this waits for something that is not durable", *_DURABLE)
+            build.recover(node)
             return _none(node)
         if isinstance(who, ForkCallee):
             return self._fork(who, call, node, binds)
@@ -90,13 +87,15 @@ class Calls:
         build, step = self.build, who.step
         name = build.names.unique(who.label)
         if name != who.label:
+            shown, named = source(build.file, call.func), f"{who.label} again"
             build.warn(
                 "PD206",
                 call,
                 f"{who.label} is called a second time; this call is named {name!r}",
                 "the names tell the places of running executions apart, and numbers shift when a "
                 "call is added",
-                f'{step.name}.named("...")(...)',
+                f'{shown}.named("{named}")(...)',
+                edits=wrapped(build, call.func, "", f'.named("{named}")'),
             )
         undo = step.undo_step
         return Site(
@@ -147,7 +146,7 @@ class Calls:
         if isinstance(node, ast.Name) and node.id in build.local and node.id not in unstable:
             return node.id
         value = self.lift(node)
-        kind = "expression" if hint is None else "annotation"
+        kind = "expression" if hint is None or is_open(hint) else "annotation"
         variable = build.temp(Origin(kind, node, hint), f"{site}({parameter})")
         build.glue(assign(variable, value, node))
         return variable
@@ -158,7 +157,7 @@ class Calls:
         """`together(...)`, or `first(...)`; waits alone race in one place."""
         build = self.build
         number, span = build.id(), build.span(call)
-        callees = [self._branch(part, who.word) for part in call.args]
+        callees = [self._branch(part) for part in call.args]
         good = [(part, c) for part, c in callees if c is not None]
         if len(good) < len(callees) or not good:
             return _none(node)
@@ -194,15 +193,12 @@ class Calls:
         return load(binds, node)
 
     def _branch(
-        self, part: ast.expr, word: str
+        self, part: ast.expr
     ) -> tuple[ast.Call, StepCallee | TimerCallee | SignalCallee | None]:
         inner = callee(part, self.build.resolve)
         if isinstance(part, ast.Call) and inner is not None and not isinstance(inner, ForkCallee):
             return part, inner
-        text = f"{word}(...) takes calls of steps, signals and timers"
-        self.build.problem(
-            "PD105", part, text, "each branch is one call", f"{word}(step(...), ...)"
-        )
+        self.build.recover(part)
         return ast.Call(part, [], []), None
 
     def _tuple(self, results: tuple[str, ...], node: ast.Await, binds: str) -> ast.expr:

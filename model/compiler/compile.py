@@ -17,17 +17,18 @@ from ..net import Net, Place, PlaceKind, Span
 from ..program import Glue, Program
 from ..values import Codec
 from .blocks import Sequence, StepCall, Wait
-from .build import Builder, Problem
+from .build import Builder
 from .digest import code_digest
 from .draft import Draft, finish
 from .emit import Emitter
-from .findings import CompileError, Finding
+from .findings import CompileError, Finding, ordered, tell_plainly
 from .flow import Flow, flow
 from .glue import Stretch, functions
 from .kinds import UNKNOWN, Kinds, hints
 from .live import Function, find
 from .normal import normalise
 from .pivot import past_pivot
+from .refuse import refuse, told
 from .storing import Storing, first_use
 
 _COMPILED: WeakKeyDictionary[Workflow[..., Any], Program] = WeakKeyDictionary()
@@ -38,7 +39,12 @@ def compile_workflow(workflow: Workflow[..., Any]) -> Program:
     """Compile a workflow, once per object. Raises `CompileError` with everything that is wrong."""
     made = _COMPILED.get(workflow)
     if made is None:
-        made = _COMPILED[workflow] = _compile(workflow)
+        try:
+            made = _COMPILED[workflow] = _compile(workflow)
+        except CompileError as error:
+            tell_plainly()
+            # What is told is about the workflow's text: our frames would say nothing.
+            raise error.with_traceback(None) from None
     return made
 
 
@@ -48,8 +54,9 @@ def _compile(workflow: Workflow[..., Any]) -> Program:
     if function is None:
         code = fn.__code__
         where = Span(code.co_filename, code.co_firstlineno, 0, code.co_firstlineno, 0)
-        text = f"the source of {workflow.name} is not available"
-        why, fix = "it is compiled from its text", "put it into a file or a notebook cell"
+        text = f"I need the source of `{workflow.name}`, and it is not there"
+        why = "a workflow is compiled from its text; this one was made by exec, or its file is gone"
+        fix = "put it into a file or a notebook cell"
         raise CompileError(workflow.name, (Finding("PD112", where, text, why, fix),))
     return _Compilation(workflow, function).program()
 
@@ -68,9 +75,9 @@ class _Compilation:
     def program(self) -> Program:
         build, parameters = self.build, tuple(self.workflow.signature.parameters)
         self.kinds.settle()
+        refuse(self.function, self.kinds, build)
         declared = hints(self.function.fn).get("return", UNKNOWN)
         body = normalise(self.function.node, build, None if declared is type(None) else declared)
-        self.check()
         emitter = Emitter(build, past_pivot(body))
         initial = emitter.workflow(body, parameters)
         finish(emitter.draft, initial, _FINAL)
@@ -85,13 +92,8 @@ class _Compilation:
 
     def check(self) -> None:
         """Stop here when something is wrong."""
-        findings = tuple(map(self.finding, self.build.problems))
-        if any(not f.warning for f in findings):
-            raise CompileError(self.workflow.name, findings)
-
-    def finding(self, p: Problem) -> Finding:
-        span = self.build.span(p.node)
-        return Finding(p.code, span, p.message, p.why, p.fix, p.warning)
+        if self.build.refused:
+            raise CompileError(self.workflow.name, told(self.function.node, self.build.problems))
 
     def unset(self, found: Flow, draft: Draft) -> None:
         told: set[str] = set()
@@ -150,7 +152,7 @@ class _Compilation:
             glue,
             self.results,
             blocks=(body,),
-            warnings=tuple(map(self.finding, self.build.problems)),
+            warnings=ordered(p.finding for p in self.build.problems),
         )
 
 

@@ -171,7 +171,10 @@ class _Walker:
                     state = self.tested(item.context_expr, state)
                     if item.optional_vars is not None:
                         state = self.bind(bound_names(item.optional_vars), state)
-                return self.body(s.body, state)
+                touched = frozenset(n for b in s.body for n in bound_names(b)) & self.local
+                # A context manager may swallow what is raised in it, anywhere.
+                cut = Assigned(state.must, state.maybe | touched)
+                return _either(self.body(s.body, state), cut)
             case _:
                 return self.simple(s, state)
 
@@ -240,6 +243,32 @@ class _Walker:
         return after
 
     def guarded(self, s: ast.Try, state: Assigned) -> Assigned | None:
+        """`try`: whichever way it is left, by falling off or a jump or an exception, is cleaned."""
+        if not s.finalbody:
+            return self.handled(s, state)
+        outer, loops = self.found, self.loops
+        self.found = Scan(outer.reads, raises=outer.raises)
+        self.loops = [*loops[:-1], ([], [])]
+        after = self.handled(s, state)
+        inner, jumped = self.found, self.loops[-1]
+        self.found, self.loops = outer, loops
+        outer.raises = inner.raises
+        for label, left in inner.exits.items():
+            end = self.body(s.finalbody, left)
+            if end is not None:
+                self.leave(label, end)
+        for kind, states in enumerate(jumped):
+            for left in states:
+                end = self.body(s.finalbody, left)
+                if end is not None:
+                    loops[-1][kind].append(end)
+        if inner.fails is not None:
+            end = self.body(s.finalbody, inner.fails)
+            if end is not None:
+                self.fail(end, end)
+        return self.body(s.finalbody, after) if after is not None else None
+
+    def handled(self, s: ast.Try, state: Assigned) -> Assigned | None:
         body = self.body(s.body, state)
         touched = frozenset(n for b in s.body for n in bound_names(b)) & self.local
         caught = Assigned(state.must, state.maybe | touched)
@@ -252,9 +281,6 @@ class _Walker:
             if end is not None and handler.name:
                 end = Assigned(end.must - {handler.name}, end.maybe - {handler.name})
             after = _either(after, end)
-        if s.finalbody:
-            self.body(s.finalbody, caught)  # for its reads, as met by an exception
-            after = self.body(s.finalbody, after) if after is not None else None
         return after
 
     def match(self, s: ast.Match, state: Assigned) -> Assigned | None:

@@ -21,7 +21,7 @@ from .blocks import StepCall, Wait
 from .build import Builder
 from .draft import Draft
 from .flow import Flow
-from .kinds import UNKNOWN, Kinds, Mixed, returns, shown, storable
+from .kinds import UNKNOWN, Kinds, Mixed, is_open, returns, shown, storable
 from .live import Function
 
 _VALUE, _ERROR = "$value", "$error"
@@ -57,7 +57,9 @@ class Storing:
         made: dict[str, Codec] = {}
         for call in calls:
             kind = returns(call.step)
-            if kind is UNKNOWN:
+            if is_open(kind):
+                kind = self.kinds.given(call.span)
+            if not storable(kind):
                 text = f"{call.step.name} does not say what it returns"
                 why = "its result is written to the log and read back by its type"
                 self.build.problem("PD203", self.node(call), text, why, "-> None, or the type")

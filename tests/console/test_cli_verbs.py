@@ -66,8 +66,9 @@ def test_the_documented_commands_are_the_commands_there_are(root: Path) -> None:
 
 
 def test_an_unknown_verb_is_a_mistake_of_usage() -> None:
-    """`perdure freeze` does not exist yet: exit 2, not a stub."""
-    assert "No such command" in perdure("freeze", code=2).stderr
+    """`perdure freeze` does not exist yet: exit 2, not a stub; a slip of the hand is corrected."""
+    assert "there is no verb 'freeze'" in perdure("freeze", code=2).stderr
+    assert "fix  perdure list" in perdure("lsit", code=2).stderr
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["explain", "PD301"]])
@@ -257,7 +258,7 @@ def test_a_target_that_does_not_compile_is_an_entry_and_not_the_end(tmp_path: Pa
     assert lines[0].startswith(f"{bad}:7:") and "PD105" in lines[0]
     code, caret = lines[3], lines[4]
     assert code.endswith("await asyncio.sleep(3)")
-    assert caret.count("^") >= 10 and code[caret.index("^") :].startswith("await")
+    assert caret.count("^") >= 10 and code[caret.index("^") :].startswith("asyncio.sleep")
     assert perdure("run", str(bad), code=2).stderr.splitlines()[0] == lines[0]
 
 

@@ -146,6 +146,16 @@ def run_net(
     return Outcome(how, what, ordered(TRACE))
 
 
+def stalled_on(program: Program, inputs: tuple[Any, ...], mail: Mail) -> BaseException:
+    """The accident in glue on which a net stalls, with its traceback."""
+    try:
+        _Net(program, inputs, mail, False, None).run()
+    except GlueStuck as stuck:
+        assert stuck.__cause__ is not None, stuck
+        return stuck.__cause__
+    raise AssertionError("it does not stall")
+
+
 class _Net:
     def __init__(
         self,

@@ -8,13 +8,14 @@ import textwrap
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from perdure import Elapsed
 from perdure.model.compiler.compile import compile_workflow
 from perdure.model.compiler.findings import CompileError
 from perdure.model.firing import GlueStuck
+from perdure.model.values.shapes import class_of
 
 from . import kinds_world as kw
 from .differential_runs import Mail, Outcome, load, run_net, run_python
@@ -39,12 +40,14 @@ MAIL: Mail = (("answer", kw.Paid(Decimal(1)), 0), ("word", "w", 0))
 
 def told(value: Any) -> str:
     """A value in words: types told apart, order of dicts and sets left out."""
+    kind = class_of(value).__name__
     if isinstance(value, dict):
-        return f"{{{', '.join(sorted(f'{told(k)}: {told(v)}' for k, v in value.items()))}}}"
+        pairs = cast("dict[Any, Any]", value).items()
+        return f"{{{', '.join(sorted(f'{told(k)}: {told(v)}' for k, v in pairs))}}}"
     if isinstance(value, (set, frozenset)):
-        return f"{type(value).__name__}({sorted(map(told, value))})"
+        return f"{kind}({sorted(map(told, cast('set[Any]', value)))})"
     if isinstance(value, (list, tuple)):
-        return f"{type(value).__name__}({', '.join(map(told, value))})"
+        return f"{kind}({', '.join(map(told, cast('list[Any]', value)))})"
     return repr(value)
 
 
@@ -100,7 +103,7 @@ def test_every_value_fits_the_type_that_was_inferred_for_it(
             else:
                 assert net == python, body
     assert kept > 600
-    assert codes <= {"PD201", "PD202", "PD203", "PD204", "PD207"}, codes
+    assert codes <= {"PD201", "PD202", "PD203", "PD204", "PD207", "PD116"}, codes
 
 
 # --- a tree of values ----------------------------------------------------------------------------

@@ -42,11 +42,11 @@ def _refused(*lines: str, head: str = HEAD) -> Finding:
 
 
 UNTYPED = [
-    (["x = nobody(n)", "await count(1)", "print(x)"], "`x`", "`x: T = ...`"),
+    (["x = nobody(n)", "await count(1)", "use(x)"], "`x`", "`x: T = ...`"),
     (["x = []", "await count(1)", "x.append(n)"], "`x`", "`x: list[int] = ...`"),
-    (["x = {}", "await count(1)", "print(x)"], "`x`", "`x: dict[...] = ...`"),
-    (["x = (n, nobody(n))", "await count(1)", "print(x)"], "`x`", "`x: tuple[int, ...] = ...`"),
-    (["print(nobody(n), await count(1))"], "this value", "`name: T = ...`"),
+    (["x = {}", "await count(1)", "use(x)"], "`x`", "`x: dict[...] = ...`"),
+    (["x = (n, nobody(n))", "await count(1)", "use(x)"], "`x`", "`x: tuple[int, ...] = ...`"),
+    (["use(nobody(n), await count(1))"], "this value", "`name: T = ...`"),
     (["for x in nobody(n):", "    await count(1)"], "this value", "`name: T = ...`"),
 ]
 
@@ -62,11 +62,11 @@ def test_an_unknown_type_that_is_kept_is_asked_for(lines: list[str], what: str, 
 @pytest.mark.parametrize(
     "lines",
     [
-        ["x = nobody(n)", "print(x)", "await count(1)"],
-        ["x = nobody(n)", "if b:", "    await count(1)", "else:", "    print(x)", "await tell(s)"],
+        ["x = nobody(n)", "use(x)", "await count(1)"],
+        ["x = nobody(n)", "if b:", "    await count(1)", "else:", "    use(x)", "await tell(s)"],
         ["f = io.StringIO()", "f.write(s)", "await tell(f.getvalue())"],
-        ["x = 1", "print(x)", "x = s", "print(x)", "await count(1)"],
-        ["with threading.Lock() as held:", "    print(held)", "await count(n)"],
+        ["x = 1", "use(x)", "x = s", "use(x)", "await count(1)"],
+        ["with threading.Lock() as held:", "    use(held)", "await count(n)"],
         ["f = lambda a: a + 1", "await count(f(n))"],
     ],
     ids=lambda lines: lines[0],
@@ -78,26 +78,25 @@ def test_what_is_dead_by_the_next_await_is_nobodys_business(lines: list[str]) ->
 
 def test_a_value_without_codec_goes_from_glue_to_glue_in_one_firing() -> None:
     """It passes a choice, an exit and a loop head, and rests nowhere."""
-    world = _scope() | {"kept": []}
     text = (
         "@workflow\nasync def w(b: bool) -> str:\n"
         "    f = io.StringIO()\n    f.write('a')\n"
         "    if b:\n        await count(1)\n        return 'other'\n"
         "    f.write('b')\n    return f.getvalue()\n"
     )
-    program = compile_workflow(load(text, 2, world))
+    program = compile_workflow(load(text, 2, _scope()))
     assert run(program, False) == "ab" and run(program, True) == "other"
     assert "f" not in program.codecs
 
 
 CODES = [
-    ("PD201", ["f = io.StringIO()", "await count(1)", "print(f)"]),
-    ("PD201", ["f = lambda a: a", "await count(1)", "print(f)"]),
-    ("PD201", ["x = (y for y in xs)", "await count(1)", "print(x)"]),
-    ("PD201", ["x = zip(xs, s)", "await count(1)", "print(x)"]),
-    ("PD202", ["x: Decimal | str = s", "await count(1)", "print(x)"]),
-    ("PD204", ["x = n", "if b:", "    x = s", "await count(1)", "print(x)"]),
-    ("PD204", ["x = n if b else s", "await count(1)", "print(x)"]),
+    ("PD201", ["f = io.StringIO()", "await count(1)", "use(f)"]),
+    ("PD201", ["f = lambda a: a", "await count(1)", "use(f)"]),
+    ("PD201", ["x = (y for y in xs)", "await count(1)", "use(x)"]),
+    ("PD201", ["x = zip(xs, s)", "await count(1)", "use(x)"]),
+    ("PD202", ["x: Decimal | str = s", "await count(1)", "use(x)"]),
+    ("PD204", ["x = n", "if b:", "    x = s", "await count(1)", "use(x)"]),
+    ("PD204", ["x = n if b else s", "await count(1)", "use(x)"]),
 ]
 
 
@@ -109,7 +108,7 @@ def test_what_cannot_be_kept_is_refused(code: str, lines: list[str]) -> None:
 
 def test_unrelated_types_are_told_with_their_lines() -> None:
     """PD204: both types, both lines, and the union to annotate."""
-    found = _refused("x = n", "if b:", "    x = s", "await count(1)", "print(x)")
+    found = _refused("x = n", "if b:", "    x = s", "await count(1)", "use(x)")
     assert "int after line 3 and str after line 5" in found.message
     assert "`x: int | str`" in found.fix
 
@@ -117,10 +116,10 @@ def test_unrelated_types_are_told_with_their_lines() -> None:
 @pytest.mark.parametrize(
     ("lines", "codes"),
     [
-        (["x: Any = n", "await count(1)", "print(x)"], ["PD205"]),
-        (["x: dict[str, Any] = {}", "await count(1)", "print(x)"], ["PD205"]),
-        (["x: list = []", "await count(1)", "print(x)"], ["PD205"]),
-        (["x: Any = n", "print(x)", "await count(1)"], []),
+        (["x: Any = n", "await count(1)", "use(x)"], ["PD205"]),
+        (["x: dict[str, Any] = {}", "await count(1)", "use(x)"], ["PD205"]),
+        (["x: list = []", "await count(1)", "use(x)"], ["PD205"]),
+        (["x: Any = n", "use(x)", "await count(1)"], []),
     ],
 )
 def test_any_that_is_written_and_kept_is_a_warning(lines: list[str], codes: list[str]) -> None:
@@ -144,15 +143,15 @@ def test_a_step_or_signal_without_a_storable_type_is_refused() -> None:
 # --- PD212 ---------------------------------------------------------------------------------------
 
 SHARED = [
-    (["a = [n]", "c = a", "await count(1)", "print(a, c)"], False, True),
-    (["c = xs", "await count(1)", "print(xs, c)"], False, True),
-    (["c = xs", "await count(1)", "print(c)"], False, False),
-    (["c = xs.copy()", "await count(1)", "print(xs, c)"], False, False),
-    (["a = [xs]", "await count(1)", "print(a, xs)"], False, False),
-    (["a = [xs]", "await count(1)", "print(a, xs)"], True, True),
-    (["a = [n]", "c = {'k': a}", "await count(1)", "print(a, c)"], True, True),
-    (["a = (n, 1)", "c = a", "await count(1)", "print(a, c)"], True, False),
-    (["for x in xs:", "    await count(x)", "    print(xs)"], True, False),
+    (["a = [n]", "c = a", "await count(1)", "use(a, c)"], False, True),
+    (["c = xs", "await count(1)", "use(xs, c)"], False, True),
+    (["c = xs", "await count(1)", "use(c)"], False, False),
+    (["c = xs.copy()", "await count(1)", "use(xs, c)"], False, False),
+    (["a = [xs]", "await count(1)", "use(a, xs)"], False, False),
+    (["a = [xs]", "await count(1)", "use(a, xs)"], True, True),
+    (["a = [n]", "c = {'k': a}", "await count(1)", "use(a, c)"], True, True),
+    (["a = (n, 1)", "c = a", "await count(1)", "use(a, c)"], True, False),
+    (["for x in xs:", "    await count(x)", "    use(xs)"], True, False),
 ]
 
 

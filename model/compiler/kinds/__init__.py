@@ -4,8 +4,8 @@ It never guesses: what it cannot tell is `UNKNOWN`, and the author is asked for 
 What a type is stored as is decided elsewhere.
 """
 
-from .declared import hints, returns
+from .declared import hints, is_open, returns
 from .lattice import UNKNOWN, Mixed, shown, storable
 from .walk import Kinds
 
-__all__ = ["UNKNOWN", "Kinds", "Mixed", "hints", "returns", "shown", "storable"]
+__all__ = ["UNKNOWN", "Kinds", "Mixed", "hints", "is_open", "returns", "shown", "storable"]

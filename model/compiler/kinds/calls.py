@@ -17,7 +17,7 @@ from ...language.waits import Elapsed
 from ..callees import ForkCallee, Resolve, SignalCallee, StepCallee, TimerCallee, callee
 from . import builtin_calls, methods
 from .containers import of
-from .declared import constructed, method, result, returns
+from .declared import constructed, is_open, method, result, returns
 from .lattice import UNKNOWN, class_of, over, union
 
 Of = Callable[[ast.expr], Any]
@@ -56,8 +56,7 @@ def awaited(call: ast.expr, resolve: Resolve, kind_of: Of) -> Any:
         case StepCallee(step, _):
             assert isinstance(call, ast.Call)
             found = returns(step)
-            is_open = isinstance(found, typing.TypeVar) or getattr(found, "__parameters__", ())
-            return _solved(step, call, kind_of) if is_open else found
+            return _solved(step, call, kind_of) if is_open(found) else found
         case SignalCallee(signal):
             return signal.payload_type
         case TimerCallee(word, _):

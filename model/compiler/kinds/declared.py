@@ -33,6 +33,11 @@ def returns(step: Step[..., Any]) -> Any:
     return _plain(hints(step.fn).get("return", UNKNOWN))
 
 
+def is_open(kind: Any) -> bool:
+    """Whether a type has variables that a call would have to solve."""
+    return isinstance(kind, TypeVar) or bool(getattr(kind, "__parameters__", ()))
+
+
 def _plain(kind: Any) -> Any:
     return None if kind is types.NoneType else kind
 

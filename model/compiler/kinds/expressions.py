@@ -18,9 +18,11 @@ from typing import Any, cast
 from uuid import UUID
 
 from ...language.ambient import now
+from ...net import Span
 from ...values.shapes import class_of
 from ..callees import callee
 from ..live import Function
+from ..spans import span_of
 from . import arithmetic, calls, methods
 from .annotations import evaluated
 from .containers import display, element, item, of
@@ -45,7 +47,7 @@ class Expressions:
         self.defined: dict[str, ast.FunctionDef] = {}
         self.loose: set[str] = set()  # narrowed attributes of objects that can change
         self.seen: dict[int, Any] = {}
-        self.branches: dict[int, Any] = {}  # calls in a fork: what they give
+        self.results: dict[Span, Any] = {}  # what awaited calls give, those in a fork too
 
     # --- variables ----------------------------------------------------------------------------
 
@@ -148,9 +150,14 @@ class Expressions:
             for part in (*call.args, *(k.value for k in call.keywords)):
                 self.of(part)
                 if isinstance(part, ast.Call) and callee(part, self.resolve) is not None:
-                    kind = calls.awaited(part, self.resolve, self.of)
-                    self.branches[id(part)] = merge([self.branches.get(id(part), NEVER), kind])
-        return calls.awaited(call, self.resolve, self.of)
+                    self.result(part, calls.awaited(part, self.resolve, self.of))
+        return self.result(call, calls.awaited(call, self.resolve, self.of))
+
+    def result(self, call: ast.expr, kind: Any) -> Any:
+        """Remember what awaiting a call gives."""
+        span = span_of("", call)
+        self.results[span] = merge([self.results.get(span, NEVER), kind])
+        return kind
 
     def forget(self, name: str = "") -> None:
         """Attributes may have changed: those of one object, or of all that can change."""

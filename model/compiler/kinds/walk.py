@@ -9,10 +9,13 @@ from __future__ import annotations
 import ast
 import types
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from ...net import Span
 from ..callees import is_saga
 from ..live import Function
+from ..spans import span_of
 from . import arithmetic
 from .containers import element, unpacked
 from .declared import hints, method, result
@@ -64,7 +67,12 @@ class Kinds(Expressions):
 
     def kind(self, node: ast.AST) -> Any:
         """The type of an expression as it was met on the way; of a fork's branch, its result."""
-        return self.branches.get(id(node), self.seen.get(id(node), UNKNOWN))
+        found = self.seen.get(id(node), UNKNOWN)
+        return self.results.get(span_of("", node), found) if isinstance(node, ast.Call) else found
+
+    def given(self, span: Span) -> Any:
+        """What the awaited call at this place gives."""
+        return self.results.get(replace(span, file=""), UNKNOWN)
 
     def element(self, node: ast.expr) -> Any:
         """What a loop over an expression met."""
