@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from perdure.model.compiler.compile import compile_workflow
@@ -246,8 +247,9 @@ def test_the_way_f_strings_are_split_does_not_count() -> None:
 def test_fields_that_only_some_versions_have_do_not_count() -> None:
     """`type_params` (3.12) is skipped; an empty field may be [] or absent (3.13)."""
     (one,) = ast.parse("def f(a):\n    return a").body
-    fields = {name: getattr(one, name) for name in one._fields}
-    later = type("FunctionDef", (ast.FunctionDef,), {"_fields": (*one._fields, "type_params")})
+    fields: dict[str, Any] = {name: getattr(one, name) for name in one._fields}
+    names = (*one._fields, "type_params")
+    later: Any = type("FunctionDef", (ast.FunctionDef,), {"_fields": names})
     assert code_digest([one]) == code_digest([later(**fields, type_params=[])])
     assert code_digest([one]) == code_digest([later(**fields, type_params=["T"])])
     del fields["decorator_list"]
