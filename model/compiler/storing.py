@@ -104,14 +104,12 @@ class Storing:
         elif not storable(kind):
             self.untyped(variable, kind)
         else:
-            at = first_use(self.function.node, variable)
             try:
-                self.made[variable] = self.codec(kind, variable, at)
+                self.made[variable] = self.codec(kind, variable, None)
             except TypeRefused as refused:
                 text = f"{self.shown(variable)} ({refused.text}) is alive across an await"
                 said = f"{text}: {refused.why}"
-                at = self.origin(variable) or at
-                self.build.problem(refused.code, at, said, "", refused.fix)
+                self.build.problem(refused.code, self.at(variable), said, "", refused.fix)
 
     def pass_on(self, variable: str, kind: Any) -> None:
         """The codec of a variable that only passes from glue to glue in one firing, if any."""
@@ -121,7 +119,7 @@ class Storing:
             with suppress(TypeRefused):  # it rests nowhere, so nothing has to keep it
                 self.made[variable] = codec(kind)
 
-    def codec(self, kind: Any, what: str, at: ast.AST) -> Codec:
+    def codec(self, kind: Any, what: str, at: ast.AST | None) -> Codec:
         """The codec of a type; `Any` is stored as plain JSON, with a warning (PD205)."""
         try:
             return codec(kind)
@@ -131,7 +129,7 @@ class Storing:
             made = codec(kind, allow_any=True)
             text = f"{self.shown(what)} is {shown(kind)}: {refused.why}"
             why = "it is stored as plain JSON, and a migration of it cannot be checked"
-            self.build.warn("PD205", at, text, why, refused.fix)
+            self.build.warn("PD205", at or self.at(what), text, why, refused.fix)
             return made
 
     # --- problems -----------------------------------------------------------------------------
@@ -145,10 +143,11 @@ class Storing:
             return f"the argument {parameter.rstrip(')')!r} of {site}"
         return "this value" if variable.startswith("$") else f"`{variable}`"
 
-    def origin(self, variable: str) -> ast.AST | None:
-        """The node that a synthetic variable stands for."""
+    def at(self, variable: str) -> ast.AST:
+        """The node that a synthetic variable stands for, or the first use of the author's."""
         found = self.build.origins.get(variable)
-        return found.node if found is not None else None
+        node = found.node if found is not None else None
+        return node or first_use(self.function.node, variable)
 
     def mixed(self, variable: str, kind: Mixed) -> None:
         places = self.kinds.places.get(variable, {})
@@ -156,7 +155,7 @@ class Storing:
         text = f"{self.shown(variable)} has unrelated types: {' and '.join(told) or shown(kind)}"
         why = "what rests over an await has one type per name"
         fix = f"name them apart, or annotate the union: `{self.named(variable)}: {shown(kind)}`"
-        at = self.origin(variable) or first_use(self.function.node, variable)
+        at = self.at(variable)
         self.build.problem("PD204", at, text, why, fix)
 
     def untyped(self, variable: str, kind: Any) -> None:
@@ -164,7 +163,7 @@ class Storing:
             text = f"{self.name} does not say what it returns"
             self.build.problem("PD203", self.function.node, text, "", "-> None, or the type")
             return
-        at = self.origin(variable) or first_use(self.function.node, variable)
+        at = self.at(variable)
         text = f"I cannot tell the type of {self.shown(variable)}, which is kept across an await"
         why = "a strict decoder needs it after a restart"
         fix = f"`{self.named(variable)}: {self.suggested(variable, kind)} = ...`"

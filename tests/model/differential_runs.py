@@ -290,11 +290,15 @@ class _Net:
             assert undo is not None and call.entry is not None, "no attempt is in doubt"
             fn, is_async = undo.fn, undo.is_async
             args, kwargs = undo.values(call.entry.result.get(), values), {}
-        try:
-            result = fn(*args, **kwargs)
-            return True, _awaited(result) if is_async else result
-        except Exception as error:
-            return False, error
+        tries = 1 if step.effect.intent or call.role == "undo" else step.retry.attempts or 1
+        for attempt in range(1, tries + 1):
+            try:
+                result = fn(*args, **kwargs)
+                return True, _awaited(result) if is_async else result
+            except Exception as error:
+                if attempt == tries:
+                    return False, error
+        raise AssertionError("a call is tried at least once")
 
     def settle(self, call: Call, good: bool, value: Any) -> None:
         program, step = self.program, self.program.steps[call.site.name]

@@ -336,6 +336,8 @@ some is not None and some.count > 2          -> bool
 b or n                                       -> int | bool
 [] if b else xs                              -> list[int]
 # Walrus, lambdas.
+(lambda q: q + 0.5)(n)                       -> float
+(lambda q: [q])(line)                        -> list[Line]
 (y := n + 1)                                 -> int
 (y := some) and y.sku                        -> str | None
 await count((k := n) + 1)                    -> int

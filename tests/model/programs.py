@@ -86,6 +86,8 @@ class _Writer:
             (1, self.race),
             (2, self.deferred),
             (1, self.wait),
+            (2, self.retried),
+            (1, self.cleaned),
             (1, self.sleep),
             (1, self.moment),
             (2, self.grow),
@@ -99,6 +101,7 @@ class _Writer:
             (4, self.for_),
             (4, self.try_),
             (4, self.saga),
+            (3, self.choose),
         ]
 
     # --- bookkeeping --------------------------------------------------------------------------
@@ -139,7 +142,19 @@ class _Writer:
         forms = [a, a, f"{a} + {b}", f"({a} - {b})", f"{a} * 3 % 7", f"xs[{a} % len(xs)]"]
         forms += [f"max({a}, {b})", f"len(xs) + {a}", f"mark({self.tag()}, {a})", f"-{a} % 11"]
         forms += [f"({a} if {b} % 2 else {self.atom(here)})"]
-        return self.r.choice(forms)
+        if not self.maybe(0.15):
+            return self.r.choice(forms)
+        kind, form = self.r.choice(
+            [
+                ("comprehension", f"sum([q * {a} % 5 for q in xs if q != {b}])"),
+                ("comprehension", "len({q % 3: p for p, q in enumerate(xs)})"),
+                ("generator", f"sum(q + {a} for q in range({b} % 4))"),
+                ("lambda", f"(lambda q: q * 2 + {a})({b})"),
+                ("f-string", f"len(f'{{{a}}}-{{{b}!r:>4}}')"),
+            ]
+        )
+        self.saw(here, kind)
+        return form
 
     def test(self, here: Here) -> str:
         a, b = self.value(here), self.atom(here)
@@ -224,6 +239,9 @@ class _Writer:
         order = ["add", "twice", "look", "say", "book", "note.wait", "sleep", "hold", "picky"]
         order += [] if here.saga else ["charge"]
         chosen = sorted({*self.r.sample(order, self.r.randint(2, 3))}, key=order.index)
+        if "picky" in chosen and not {"book", "hold", "charge"} & {*chosen}:
+            self.saw(here, "branch that fails first")
+            self.r.shuffle(chosen)
         base, calls, good = self.fork(), list[str](), list[int]()
         for i, name in enumerate(chosen):
             if name == "sleep":
@@ -317,9 +335,29 @@ class _Writer:
             return [f"{here.pad}{self.target(here)} = mark({self.tag()}, {since})"]
         return [f"{here.pad}mark({self.tag()}, now().second)"]
 
+    def retried(self, here: Here) -> list[str]:
+        """A step that fails some times before it succeeds, or for good."""
+        self.saw(here, "retries")
+        call = f"await flaky({self.tag()}, {self.value(here)})"
+        return [f"{here.pad}{self.target(here)} = {call}"]
+
+    def cleaned(self, here: Here) -> list[str]:
+        """Clean-up in glue: it runs on every way out."""
+        self.saw(here, "finally")
+        a, pad = self.atom(here), here.pad
+        old = self.r.choice([n for n in here.names if n not in here.fixed])
+        risk = self.r.choice(
+            [f"{old} = 9 // ({a} % 3)", f"raise {self.error(here)}", f"return {a}"]
+        )
+        lines = [f"{pad}try:", f"{pad}{PAD}if {self.test(here)}:", f"{pad}{PAD * 2}{risk}"]
+        return [*lines, f"{pad}finally:", f"{pad}{PAD}mark({self.tag()}, {old})"]
+
     def grow(self, here: Here) -> list[str]:
         """A value changed in place."""
         self.saw(here, "change in place")
+        if self.maybe(0.3):
+            self.saw(here, "del")
+            return [f"{here.pad}if len(xs) > 1:", f"{here.pad}{PAD}del xs[{self.atom(here)} % 2]"]
         return [f"{here.pad}xs.append({self.value(here)})"]
 
     def asserts(self, here: Here) -> list[str]:
@@ -330,7 +368,9 @@ class _Writer:
         """What may raise by accident."""
         self.saw(here, "accident")
         a = self.atom(here)
-        form = self.r.choice([f"9 // ({a} % 3)", f"{{0: 1, 1: 2}}[{a} % 3]", f"[4, 5][{a} % 3]"])
+        form = self.r.choice(
+            [f"9 // ({a} % 3)", f"{{0: 1, 1: 2}}[{a} % 3]", f"[4, 5][{a} % 3]", f"[4][{a} % 2]"]
+        )
         return [f"{here.pad}{self.target(here)} = {form}"]
 
     # --- jumps --------------------------------------------------------------------------------
@@ -375,6 +415,30 @@ class _Writer:
         if self.maybe(0.6):
             self.saw(here, "else")
             lines += [f"{here.pad}else:", *self.block(here.within("else"))]
+        return lines
+
+    def choose(self, here: Here) -> list[str]:
+        """`match` over plain values: literals, sequences, mappings, guards, captures."""
+        self.saw(here, "match on values")
+        a, b, pad = self.value(here), self.atom(here), here.pad
+        p, q = f"p{self.tag()}", f"q{self.tag()}"
+        kind = self.r.choice(["literal", "sequence", "mapping"])
+        forms: dict[str, list[tuple[str, list[str]]]] = {
+            "literal": [("0", []), (f"1 | 2 as {p} if {p} > {b}", [p]), ("3", [])],
+            "sequence": [(f"(0, {p})", [p]), (f"[{p}, {q}] if {p} > {q}", [p, q])],
+            "mapping": [(f"{{'k': 1 as {p}}}", [p]), (f"{{'k': int({p}), 'm': 2}}", [p])],
+        }
+        subject = {"literal": f"{a} % 5", "sequence": f"({a} % 3, {b})"}.get(
+            kind, f"{{'k': {a} % 3, 'm': {b} % 4}}"
+        )
+        if kind == "literal" and self.maybe(0.3):
+            self.saw(here, "await in test")
+            subject = f"await {self.call(here)} % 5"
+        lines = [f"{pad}match {subject}:"]
+        for text, names in [*forms[kind], *([("_", list[str]())] if self.maybe(0.6) else [])]:
+            inner = here.within("match on values", pad=pad + PAD * 2)
+            inner.names.extend(names)
+            lines += [f"{pad}{PAD}case {text}:", *self.block(inner)]
         return lines
 
     def while_(self, here: Here) -> list[str]:
@@ -435,8 +499,9 @@ class _Writer:
             lines += [f"{inner.pad}seen({self.tag()}, {e})"] if named else []
             self.saw(here, "except")
             lines += self.block(inner, self.again if self.maybe(0.2) else None)
-        if self.maybe(0.4):
+        if self.maybe(0.55):
             self.saw(here, "try else")
+            self.left = max(self.left, 1)  # room for something nested, though it comes last
             lines += [f"{here.pad}else:", *self.block(here.within("try else"))]
         return lines
 

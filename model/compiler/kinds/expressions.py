@@ -12,7 +12,7 @@ import datetime as dt
 import enum
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
@@ -176,6 +176,8 @@ class Expressions:
             found = calls.function(target, given)
             if found is not UNKNOWN:
                 return found
+        if isinstance(func, ast.Lambda):
+            return self.at_once(func, given.given)
         if isinstance(func, ast.Subscript):
             return calls.generic(self.annotation(func))
         if isinstance(func, ast.Name) and func.id in self.defined:
@@ -187,6 +189,16 @@ class Expressions:
                 return of(dict, element(keys), value[0] if value else None)
             return calls.of_value(self.of(func.value), func.attr, given)
         return UNKNOWN
+
+    def at_once(self, node: ast.Lambda, given: Sequence[Any]) -> Any:
+        """A lambda that is called where it is written."""
+        names = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
+        outer, hidden = self.env, self.hidden
+        told = {n: Entry(k, k) for n, k in zip(names, given, strict=False)}
+        self.env, self.hidden = outer | told, hidden | {*names}
+        made = self.of(node.body)
+        self.env, self.hidden = outer, hidden
+        return made if len(names) == len(given) else UNKNOWN
 
     def annotation(self, node: ast.expr) -> Any:
         """The type that an annotation in the body names."""
