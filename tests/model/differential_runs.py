@@ -156,6 +156,14 @@ def stalled_on(program: Program, inputs: tuple[Any, ...], mail: Mail) -> BaseExc
     raise AssertionError("it does not stall")
 
 
+def logged(program: Program, inputs: tuple[Any, ...], mail: Mail) -> list[tuple[str, bytes]]:
+    """The records of a run: what fired, and the body."""
+    net = _Net(program, inputs, mail, False, None)
+    net.run()
+    names = [t.name for t in program.net.transitions]
+    return [(names[r.transition] if r.transition >= 0 else "", r.body) for r in net.log]
+
+
 class _Net:
     def __init__(
         self,

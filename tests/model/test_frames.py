@@ -17,8 +17,9 @@ from perdure.model.compiler.findings import CompileError
 from perdure.model.firing import GlueStuck
 from perdure.model.values.shapes import class_of
 
+from . import differential_world as world
 from . import kinds_world as kw
-from .differential_runs import Mail, Outcome, load, run_net, run_python
+from .differential_runs import Mail, Outcome, load, logged, run_net, run_python
 from .kinds_table import HEAD, PARAMETERS, ROWS
 from .test_compiler_runs import run
 
@@ -165,3 +166,33 @@ def test_a_value_that_would_not_come_back_is_refused_with_its_name(value: str, w
         raise AssertionError("it was kept")
     assert "`bad`" in caught.value.reason and why in caught.value.reason
     assert "from <generated 0>:3 on" in caught.value.reason
+
+
+# --- the firing record ---------------------------------------------------------------------------
+
+THRIFTY = """\
+@workflow
+async def w(name: str, order: Order, n: int) -> str:
+    total = await count(n)
+    held = await hold(1, total)
+    paid = await charge(2, total)
+    for _ in range(2):
+        await tell(name)
+    if total > 1 and held:
+        await tell(paid)
+    return told((name, order, total))
+"""
+
+
+def test_a_step_with_a_small_result_costs_at_most_60_bytes() -> None:
+    """C36: a record tells the way and what was assigned, nothing that stands in the net or before.
+
+    The frame holds a name of 400 letters and an order all the way: no record repeats them.
+    """
+    scope = _scope() | {"hold": world.hold, "charge": world.charge}
+    program = compile_workflow(load(THRIFTY, 0, scope))
+    records = logged(program, ("n" * 400, ORDER, 2), ())
+    started, *fired, end = records
+    assert len(started[1]) > 400 and len(end[1]) > 400  # the inputs, the result
+    assert len(fired) == 10, [name for name, _ in fired]
+    assert not [(name, body) for name, body in fired if len(body) > 60]
