@@ -7,13 +7,16 @@ is the oracle's to say (`specs`), what a fault does is `ports.py`'s.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ..specs.oracle import Broken
 from .faults import Boundary, Fault, Kind, Point, single_faults
 from .history import Flow, Outcome, play, template
+
+Plan = Callable[[Sequence[Point]], Iterable[Fault]]
+"""From the points of a calm run to the faults that are played."""
 
 
 class Played(NamedTuple):
@@ -62,16 +65,19 @@ class Enumeration(NamedTuple):
         """Boundary by outcome: one line for each boundary, with what each fault led to."""
         lines = [f"{self.flow.name}: {len(self.calm.points)} boundaries, {len(self.played)} faults"]
         for point in self.calm.points:
-            told = ", ".join(self._ends(point.boundary))
-            lines.append(f"  {point.boundary!s:<36} {told}")
+            told = "; ".join(self._ends(point.boundary))
+            lines.append(f"  {point.boundary!s:<36} {told}".rstrip())
         ends = ", ".join(f"{n} {end}" for end, n in self.counts.outcomes.items())
         return "\n".join([*lines, f"  in all: {ends}"])
 
     def _ends(self, boundary: Boundary) -> Iterator[str]:
+        kinds: dict[str, list[str]] = {}
         for fault, outcome in self.played:
             if fault.boundary == boundary:
                 decided = f" ({'; '.join(outcome.decided)})" if outcome.decided else ""
-                yield f"{fault.kind} -> {outcome.status}{decided}"
+                kinds.setdefault(outcome.status + decided, []).append(fault.kind)
+        for end, found in kinds.items():
+            yield f"{' | '.join(found)} -> {end}"
 
     def at(self, boundary: str, kind: Kind) -> Outcome:
         """What a kind of fault at a boundary (as text) led to."""
@@ -110,9 +116,9 @@ def hunt(flow: Flow, folder: Path) -> Catch | None:
     return None
 
 
-def enumerate_flow(flow: Flow, folder: Path, points: Sequence[Point] | None = None) -> Enumeration:
-    """Record a fault-free run, then play every fault that fits one of its boundaries, alone."""
+def enumerate_flow(flow: Flow, folder: Path, plan: Plan = single_faults) -> Enumeration:
+    """Record a fault-free run, then play every fault of a plan over its boundaries, each alone."""
     empty = template(folder, flow)
     calm = play(flow, empty, folder)
-    faults = single_faults(calm.points if points is None else points)
+    faults = list(plan(calm.points))
     return Enumeration(flow, calm, [Played(f, play(flow, empty, folder, f)) for f in faults])

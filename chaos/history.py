@@ -17,14 +17,17 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
+import msgspec
+
 from ..engine.client import Engine, Run
 from ..engine.clock import Clock
 from ..engine.leases import own_identity
+from ..engine.post import CANCEL, Wish
 from ..engine.sqlite import SqliteStore
 from ..engine.store import Identity, Store
 from ..engine.worker import Worker
 from ..engine.world import World
-from ..model.errors import ExecutionFinished
+from ..model.errors import ExecutionFinished, NoSuchExecution
 from ..model.language.waits import Signal
 from ..specs.ledger import Ledger, Sent
 from ..specs.oracle import Broken, Oracle, Rows
@@ -121,7 +124,7 @@ class SimProcess:
         self.history, self.number = history, number
         self.time, self.gate = history.time, history.gate
         self.loop = SimLoop(self.time)
-        self.dead = self.stopped = False
+        self.dead = self.stopped = self.asleep = False
         self._thawed = asyncio.Event()
         self._told = asyncio.Event()
         self.store = SqliteStore(history.path, creator=self._connect, now=self.time.database)
@@ -175,8 +178,10 @@ class SimProcess:
         """Die or stop, if that is what happens."""
         if kind is Kind.CRASH:
             self.die()
-        if kind is Kind.STOPPED:
-            self.stopped = True
+        if kind in (Kind.STOPPED, Kind.ASLEEP):
+            self.stopped, self.asleep = True, kind is Kind.ASLEEP
+        if kind is Kind.CANCELLED:
+            await self.history.cancel()
         await self.able()
 
     def die(self) -> None:
@@ -271,7 +276,8 @@ class History:
 
     def _pass(self, running: Sequence[SimProcess]) -> None:
         if not running:  # only stopped ones are left: there was nothing to take over
-            self.taken_over(None)
+            for process in self._processes:
+                process.wake()
             return
         let_pass(self.time, [p.loop for p in running])
         if self.time.now > SECONDS_MAX * 1e6:
@@ -280,11 +286,21 @@ class History:
     def taken_over(self, by: SimProcess | None) -> None:
         """Another process has the execution: whoever was stopped goes on as a zombie."""
         for process in self._processes:
-            if process is not by and process.stopped:
+            if process is not by and process.stopped and (self._settled or not process.asleep):
                 sql = "SELECT count(*) FROM session WHERE fenced IS NULL"
                 if self._eye.execute(sql).fetchone()[0] > 1:
                     self.outcome.defects.append("a stopped process woke before it was fenced")
                 process.wake()
+
+    async def cancel(self) -> None:
+        """Somebody else wishes that the execution ends; refused when there is none, or none now."""
+        store = SqliteStore(self.path, now=self.time.database)
+        wish = msgspec.json.encode(Wish("somebody wishes so"))
+        with suppress(ExecutionFinished, NoSuchExecution):
+            await store.send(self.flow.key, CANCEL, "cancel", wish)
+            self.outside.ledger.sent.append(Sent(self.flow.key, "cancel"))
+        await store.close()
+        self.judge("a cancel")
 
     def judge(self, point: str) -> None:
         """Ask the oracle about this durable point, and see whether the execution has settled."""
@@ -294,6 +310,7 @@ class History:
             self._settled = True
             for process in self._processes:
                 process.tell()
+            self.taken_over(None)
 
     def _note(self, broken: Sequence[Broken], point: str) -> None:
         if broken and not self.outcome.broken:

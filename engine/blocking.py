@@ -111,6 +111,7 @@ class BlockingEngine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._engine: _Engine | None = None
+        self._leaving: asyncio.Task[None] | None = None
         self._process = os.getpid()
 
     def __enter__(self) -> Self:
@@ -135,7 +136,7 @@ class BlockingEngine:
         engine = self._make()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
-            target=_run_loop, args=(self._loop,), name="perdure", daemon=True
+            target=self._run_loop, args=(self._loop,), name="perdure", daemon=True
         )
         self._thread.start()
         try:
@@ -156,9 +157,31 @@ class BlockingEngine:
         _refuse_in_loop()
         engine, self._engine = self._engine, None
         try:
-            self.wait(engine.__aexit__(None, None, None))
+            self.wait(self._leave(engine))
         finally:
             self._end_loop()
+
+    async def _leave(self, engine: _Engine) -> None:
+        self._leaving = asyncio.current_task()
+        await engine.__aexit__(None, None, None)
+
+    def _run_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The thread: run until stopped, then let what is under way end, and close."""
+        asyncio.set_event_loop(loop)
+        while True:
+            try:
+                loop.run_forever()
+                break
+            except (SystemExit, KeyboardInterrupt):
+                _LOG.exception("a task that a step started would have ended the loop; it goes on")
+        leaving, self._leaving = self._leaving, None
+        if leaving is not None and not leaving.done() and not leaving.cancelling():
+            leaving.cancel()  # interrupted before the waiting for it had begun
+        tasks = asyncio.all_tasks(loop)
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks, timeout=LINGER_SECONDS))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
     def _end_loop(self) -> None:
         loop, thread = self._loop, self._thread
@@ -215,11 +238,13 @@ class BlockingEngine:
             work.close()
             raise
         assert self._loop is not None
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = None
         try:
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
             return future.result()
         except BaseException:
-            future.cancel()
+            if future is not None:
+                future.cancel()
             raise
 
     def _refuse(self) -> None:
@@ -239,22 +264,6 @@ class BlockingEngine:
         if self._engine is None:
             raise _closed()
         return self._engine
-
-
-def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
-    """The thread: run until stopped, then let what is under way end, and close."""
-    asyncio.set_event_loop(loop)
-    while True:
-        try:
-            loop.run_forever()
-            break
-        except (SystemExit, KeyboardInterrupt):
-            _LOG.exception("a task that a step started would have ended the loop; it goes on")
-    tasks = asyncio.all_tasks(loop)
-    if tasks:
-        loop.run_until_complete(asyncio.wait(tasks, timeout=LINGER_SECONDS))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
 
 
 def _closed() -> PlacementError:

@@ -71,6 +71,7 @@ class Caller:
         )
         self.tasks: set[asyncio.Task[None]] = set()
         self.ending: Callable[[], bool] = _goes_on
+        self.told: Callable[[], None] = _nothing
         driver.make_call = self.make
 
     def make(self, instance: Instance, call: Call) -> Running:
@@ -127,9 +128,11 @@ class Caller:
                 result = await self._once(instance, call, step)
             except (Exception, asyncio.CancelledError) as raised:
                 error = self._stray(instance, running, raised)
+                await self._known(instance)
                 if not await self._failed(instance, call, step, running, error):
                     continue
             else:
+                await self._known(instance)
                 if not await self._answered(instance, call, step, running, result):
                     continue
             return
@@ -260,6 +263,8 @@ class Caller:
                 settled = await self._transact(instance, call, step, running, session)
             except _Stuck:
                 return
+            except _Again:
+                continue
             except Ambiguous as gone:
                 self.driver.committer.lose(gone)
                 return
@@ -274,12 +279,11 @@ class Caller:
                 continue
             except (Exception, asyncio.CancelledError) as raised:
                 error = self._stray(instance, running, raised)
-                instance.held = False
                 if await self._failed(instance, call, step, running, error):
                     return
                 continue
             finally:
-                instance.held = False
+                instance.held -= 1
                 self.driver.committer.dirty(instance)
             self.driver.committer.settle(instance, *settled)
             self.driver.pump(instance)
@@ -304,6 +308,8 @@ class Caller:
                 result = await transaction.run(lambda tx: self._once(instance, call, step, tx))
                 if running.cancelled or not instance.alive:
                     raise asyncio.CancelledError
+                if instance.lent is not None:
+                    raise _Again  # a parallel one: what its commit became must be known first
                 before = instance.mark()
                 self._end(instance, call)
                 if not self._landed(instance, call, step, result):
@@ -324,9 +330,15 @@ class Caller:
 
     async def _hold(self, instance: Instance) -> None:
         """Take the append right: nothing of this execution flies, nothing new takes off."""
-        instance.held = True
+        await self._known(instance)
+        instance.held += 1
         while instance.flying is not None:
             await self.clock.sleep(0)
+
+    async def _known(self, instance: Instance) -> None:
+        """Wait while nobody knows whether a transactional step committed: nothing fires then."""
+        while instance.alive and instance.lent is not None:
+            await self.clock.sleep(0.001)
 
     # --- firing -------------------------------------------------------------------------------
 
@@ -433,6 +445,7 @@ class Caller:
             return
         said = post.Decision(call.key, "landed", post.Raw(raw), why="the caller's late answer")
         await post.testify(self.store, instance.key, call.key, said)
+        self.told()
 
 
 _UNDONE = TransitionKind.UNDO
@@ -440,6 +453,10 @@ _UNDONE = TransitionKind.UNDO
 
 def _goes_on() -> bool:
     return False
+
+
+def _nothing() -> None:
+    return None
 
 
 class _Stuck(Exception):
@@ -452,6 +469,10 @@ def _told(error: BaseException) -> str:
         return bodies.plain(f"{type(error).__name__}: {error}")
     except Exception:
         return type(error).__name__
+
+
+class _Again(Exception):
+    """Rolls a transactional step back that is to be called again, through no fault of its own."""
 
 
 def _counter(call: Call) -> str:

@@ -23,6 +23,7 @@ from ..model.errors import (
     ExecutionCancelled,
     ExecutionConflict,
     NoSuchExecution,
+    PerdureError,
     PlacementError,
     Stalled,
 )
@@ -212,7 +213,11 @@ class Engine:
         The same id with the same input gives the execution that exists; with another input or
         workflow it is refused (`ExecutionConflict`).
         """
-        self._check_loop()
+        try:
+            self._check_loop()
+        except PerdureError:
+            call.close()
+            raise
         target, args, kwargs = taken(call, "engine.start")
         if not isinstance(target, Workflow):
             raise PlacementError(
@@ -247,10 +252,12 @@ class Engine:
     async def _create(
         self, program: Program, key: str, inputs: Mapping[str, Value]
     ) -> ExecutionRow | None:
-        while (under_way := self._born.get(key)) is not None:
-            await asyncio.wait({under_way})
-        if key in self.worker.instances:
-            return await self.store.find(key)
+        while (under_way := self._born.get(key)) is not None or key in self.worker.instances:
+            if under_way is not None:
+                await asyncio.wait({under_way})
+            found = await self.store.find(key)
+            if found is not None:
+                return found
         born: asyncio.Future[ExecutionRow | None] = asyncio.get_running_loop().create_future()
         self._born[key] = born
         instance = new_instance(program, key, inputs, self.worker.session, self.store.now())

@@ -31,8 +31,7 @@ class Drain:
         self._hurried = hurried
 
     async def run(self, drain_seconds: float, hard_seconds: float) -> None:
-        """Release what comes to rest; give up after `drain_seconds` what has no intent."""
-        self._driver.draining = True
+        """Release what comes to rest, for the driver drains; then give up what has no intent."""
         for instance in list(self._instances.values()):
             self._drop(instance, only_waiting=True)
             self._driver.pump(instance)

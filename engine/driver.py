@@ -27,6 +27,7 @@ from .store import MessageRow, Status, Store
 
 KEEP_SECONDS = 1
 """An execution whose next moment is nearer than this stays in memory instead of being parked."""
+AGAIN_MICROSECONDS = 50_000
 _LOG = logging.getLogger("perdure")
 PROBES_MAX = 5
 """Answers `InDoubt` after which a person is asked; the probe stays askable from the desk."""
@@ -92,7 +93,7 @@ class Driver:
             self.stall(instance, "".join(traceback.format_exception(defect)))
 
     def _pump(self, instance: Instance) -> None:
-        if not instance.alive or instance.leaving or instance.waiting:
+        if not instance.alive or instance.leaving or instance.waiting or instance.lent is not None:
             return
         while instance.stuck is None and self._advance(instance):
             pass
@@ -159,6 +160,9 @@ class Driver:
             if wish not in instance.running:
                 instance.running[wish] = self.make_call(instance, call)
         dues = [*(w.due for w in wants if isinstance(w, Wait) and w.due), *later.values()]
+        withheld = kernel.next_intent(instance.wiring, instance.state) is not None
+        if withheld:  # too little is left of the lease: look again
+            dues.append(now + AGAIN_MICROSECONDS)
         self._alarm(instance, min(dues, default=None))
         if instance.durable < instance.seq - 1 and _goes_on(instance):
             instance.starts.append((instance.seq - 1, lambda: self.pump(instance)))
@@ -166,7 +170,7 @@ class Driver:
         if instance.running:
             return
         if not wants:
-            if kernel.next_intent(instance.wiring, instance.state) is None:
+            if not withheld:
                 self.stall(instance, "nothing can happen: no transition is enabled, nobody waits")
             return
         self._park(instance, wants, dues)

@@ -38,7 +38,7 @@ class SchemaMismatch(PlatformError):
     def __str__(self) -> str:
         return (
             f"{self.code} {self.path} has {self.found}; this perdure needs {self.expected}\n"
-            "  fix  run `perdure db upgrade`, or use the perdure that the file was made with"
+            "  fix  an older one: `perdure db upgrade`; a newer one: the perdure it was made with"
         )
 
 

@@ -118,7 +118,7 @@ class Instance:
     pending: Append | None = None
     flying: Append | None = None
     alarm: Any = None  # the timer of the earliest moment waited for
-    held: bool = False  # a transactional step has the append right: the committer leaves it out
+    held: int = 0  # transactional steps that want the append right: the committer leaves it out
     lent: Mark | None = None  # where a transactional step goes back to if its commit did not hold
     waiting: bool = False  # for a suspect to be through: nothing of it goes on yet
 

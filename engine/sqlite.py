@@ -133,6 +133,10 @@ class SqliteStore:
         """Name the execution that may kill this process, before it runs; None: nobody."""
         await self._repeatable(lambda link: sqlite_sessions.suspect(link, session, execution))
 
+    async def serves(self, session: int, nets: Sequence[str]) -> None:
+        """Note, for people, that the session has the code of these nets."""
+        await self._repeatable(lambda link: sqlite_sessions.serves(link, session, nets))
+
     async def claim(self, session: int, nets: Sequence[str], limit: int) -> builtins.list[Claimed]:
         """Take due executions whose net is served here; the write lock only if there are any."""
         now = self._now()
@@ -222,6 +226,10 @@ class SqliteStore:
     async def mail(self, session: int) -> dict[int, int]:
         """The mail counters of the session's executions that ever got a message."""
         return await self.links.read(lambda link: sqlite_reads.mail(link, session))
+
+    async def served(self) -> builtins.list[tuple[int, str]]:
+        """Sessions that are not fenced, with each net they serve."""
+        return await self.links.read(sqlite_reads.served)
 
     async def find(self, key: str) -> ExecutionRow | None:
         """The execution of this key."""

@@ -23,6 +23,7 @@ from sqlalchemy.pool import NullPool
 from ..model.errors import PlatformError
 from . import forks
 from .errors import NetworkFileSystem, NoStore, StoreUnavailable, WeakDurability
+from .sqlite_holder import write_lock_holder
 from .store import Ambiguous
 
 T = TypeVar("T")
@@ -237,7 +238,7 @@ class Links:
                         raise self.unavailable(error) from error
                     raise
             await self.sleep(delay)
-        raise StoreUnavailable(self.path, f"locked by another process for {PATIENCE_SECONDS:g} s")
+        raise self._locked()
 
     def patiently_blocking(self, action: Callable[[], T]) -> T:
         """The same from a thread without a loop."""
@@ -249,7 +250,11 @@ class Links:
                 if not is_busy(error):
                     raise self.unavailable(error) from error
             time.sleep(delay)
-        raise StoreUnavailable(self.path, f"locked by another process for {PATIENCE_SECONDS:g} s")
+        raise self._locked()
+
+    def _locked(self) -> StoreUnavailable:
+        holder = write_lock_holder(self.path)
+        return StoreUnavailable(self.path, f"locked by {holder} for {PATIENCE_SECONDS:g} s")
 
     async def read(self, query: Callable[[Link], T]) -> T:
         """Run one query, or several that need no common snapshot, on the reading connection."""

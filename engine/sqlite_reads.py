@@ -99,3 +99,11 @@ def payload(link: Link, execution: int, digest: bytes) -> bytes | None:
     columns = tables.payload.c
     query = select(columns.body).where(columns.execution == execution, columns.digest == digest)
     return link.core.execute(query).scalar()
+
+
+def served(link: Link) -> list[tuple[int, str]]:
+    """Sessions that are not fenced, with each net they serve."""
+    return link.rows(
+        "SELECT session, net FROM serving JOIN session ON session.id = serving.session "
+        "WHERE fenced IS NULL ORDER BY session, net"
+    )

@@ -89,6 +89,12 @@ def suspect(link: Link, session: int, execution: int | None) -> None:
     link.run("UPDATE session SET suspect = ? WHERE id = ?", (execution, session))
 
 
+def serves(link: Link, session: int, nets: Sequence[str]) -> None:
+    """Note which nets a session has the code of."""
+    sql = "INSERT INTO serving (session, net) VALUES (?, ?) ON CONFLICT (session, net) DO NOTHING"
+    link.many(sql, [(session, net) for net in nets])
+
+
 def fence(link: Link, session: int, now: int) -> int:
     """End the session and release its executions; how many."""
     link.run("UPDATE session SET fenced = ? WHERE id = ? AND fenced IS NULL", (now, session))

@@ -257,6 +257,10 @@ class Store(Protocol):
         """Name, before it runs, the execution that may kill this process; None: nobody."""
         ...
 
+    async def serves(self, session: int, nets: Sequence[str]) -> None:
+        """Note, for people, that the session has the code of these nets."""
+        ...
+
     async def claim(self, session: int, nets: Sequence[str], limit: int) -> list[Claimed]:
         """Take due executions without a living owner whose net is served here; tenure + 1 each."""
         ...
@@ -302,6 +306,10 @@ class Store(Protocol):
 
     async def next_wake(self) -> int | None:
         """The earliest `wake_at` of an unowned active execution."""
+        ...
+
+    async def served(self) -> list[tuple[int, str]]:
+        """Sessions that are not fenced, with each net they serve."""
         ...
 
     async def find(self, key: str) -> ExecutionRow | None: ...

@@ -30,6 +30,15 @@ session = Table(
     sqlite_autoincrement=True,
 )
 
+# What a worker has the code of: others are left alone, and listed as unserved (rule 55).
+serving = Table(
+    "serving",
+    metadata,
+    Column("session", Integer, primary_key=True, autoincrement=False),
+    Column("net", Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 execution = Table(
     "execution",
     metadata,

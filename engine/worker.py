@@ -80,6 +80,7 @@ class Worker:
         self.driver.may_intend = self._may_intend
         self.caller = Caller(self.driver, store, world, clock, self.lease)
         self.caller.ending = self._ending
+        self.caller.told = self.kick
         self.retired = ""  # why it drained itself
         self.finished: Callable[[str, tuple[Status, Body] | None], None] = _ignore
         self.quarantine = Quarantine(store, clock, lambda: self.session, self._begin, self._beside)
@@ -93,6 +94,7 @@ class Worker:
         self._task: asyncio.Task[None] | None = None
         self._recovering: asyncio.Task[None] | None = None
         self._heart: Heart | None = None
+        self._serves = (0, 0)  # for which session, and of how many programs, the store was told
         self._end: asyncio.Task[None] | None = None
         self._hurried = False
 
@@ -142,7 +144,7 @@ class Worker:
             self._end = asyncio.get_running_loop().create_task(work)
 
     async def _wind_up(self, drain_seconds: float, hard_seconds: float) -> None:
-        self._stopping = True
+        self._stopping = self.driver.draining = True
         self._wake.set()
         await self._until_idle()
         seconds = (drain_seconds, hard_seconds)
@@ -215,6 +217,10 @@ class Worker:
             await self._sweep()
         if self._next_wake is not None and self.store.now() >= self._next_wake:
             self._look_for_work = True
+        if self._serves != (self.session, len(self.programs)):
+            serves = self.session, len(self.programs)
+            await self.store.serves(self.session, list(self.programs))
+            self._serves = serves
         if self._look_for_work:
             self._look_for_work = False
             await self._claim()
@@ -324,11 +330,8 @@ class Worker:
             instance.landed(result.execution)
             if change is not None and (change.release or change.status is not None):
                 self._forget(instance)
-                self._next_wake = (
-                    None
-                    if change.wake_at is None
-                    else min(change.wake_at, self._next_wake or change.wake_at)
-                )
+                if change.wake_at is not None:
+                    self._next_wake = min(change.wake_at, self._next_wake or change.wake_at)
                 ended = None
                 if change.status is not None:
                     ended = change.status, bodies.decode(append.records[-1].body)
@@ -429,8 +432,8 @@ class Worker:
             elif instance.id not in tenures:
                 self._forget(instance)
                 self.finished(instance.key, None)
-            elif await self._reconcile(instance, tenures[instance.id]):
-                del tenures[instance.id]
+            else:
+                await self._reconcile(instance, tenures.pop(instance.id))
                 self.committer.dirty(instance)
                 self.driver.pump(instance)
         await self._let_go(tenures)
@@ -439,7 +442,7 @@ class Worker:
         """Our session, or the one after it: the handover itself may have been ambiguous."""
         ours = [s.id for s in await self.store.sessions() if s.identity == self.identity]
         for instance in self.instances.values():
-            row = await self.store.find(instance.key) if instance.id else None
+            row = await self.store.find(instance.key)
             if row is not None and row.owner is not None and row.owner > self.session:
                 return row.owner if row.owner in ours else self.session
         return self.session
@@ -456,19 +459,12 @@ class Worker:
             results = await self.store.append(self.session, batch)
             tenures = {r.execution: tenures[r.execution] for r in results if r.mail}
 
-    async def _reconcile(self, instance: Instance, tenure: int) -> bool:
-        """Go on from what is in the log; False when it is to be read anew by a claim."""
+    async def _reconcile(self, instance: Instance, tenure: int) -> None:
+        """Go on from what is in the log."""
         records = await self.store.log(instance.id, instance.durable)
         flying = instance.flying.records if instance.flying is not None else []
         keep = bool(flying) and [r.hash for r in records] == [r.hash for r in flying]
-        later = instance.pending is not None and bool(instance.pending.records)
-        if instance.lent is not None and not keep and later:
-            # A parallel branch went on behind a transactional step that did not commit.
-            self._forget(instance)
-            self.finished(instance.key, None)
-            return False
         instance.rechain(tenure, self.session, keep)
-        return True
 
     def _may_intend(self, instance: Instance) -> bool:
         return not self._stopping and self.lease.may_call(self.clock.monotonic())

@@ -207,6 +207,14 @@ class _History:
             if row["owner"] is not None:
                 yield self._broken(Rule.CLOSED, "it is final and has an owner")
 
+    def stands(self, undone: set[str]) -> Iterator[Broken]:
+        """Judge that what is told as landed was not taken back, unless it is being undone."""
+        if self.game is None or "undoing" in map(self.net.kinds.__getitem__, self.game.marking):
+            return
+        for key, attempt in self.attempts.items():
+            if attempt.state == "landed" and key in undone:
+                yield self._broken(Rule.UNDO, f"{attempt.site} {key} was undone, and none says so")
+
     # --- the end, against the outside ---------------------------------------------------------
 
     def settle(self, landings: Sequence[Landing], undone: set[str]) -> Iterator[Broken]:
@@ -239,8 +247,6 @@ class _History:
             yield self._broken(Rule.UNDO, f"{attempt.site} {key} is left on the stack")
         if attempt.state == "undone" and landing is not None and key not in undone:
             yield self._broken(Rule.UNDO, f"{attempt.site} {key} is told as undone, and stands")
-        if attempt.state == "landed" and key in undone:
-            yield self._broken(Rule.UNDO, f"{attempt.site} {key} was undone, and none says so")
 
     def may_call(self, call: Called) -> Iterator[Broken]:
         """Judge a request on its arrival."""
@@ -313,6 +319,8 @@ class Oracle:
 
     def _outside(self, rows: Rows, ledger: Ledger) -> Iterator[Broken]:
         undone = {undo.key for undo in ledger.undos}
+        for history in self._histories.values():
+            yield from history.stands(undone)
         standing = Counter(
             (x.execution, x.site, x.occurrence) for x in ledger.landings if x.key not in undone
         )

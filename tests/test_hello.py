@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import venv
@@ -14,7 +15,10 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
+import click
 import pytest
+from perdure.console.cli.main import main
+from perdure.console.manual import programs
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -22,10 +26,8 @@ COUNTED = 'with open("calls.txt", "a") as calls: calls.write("x")'
 
 
 def blocks(page: Path) -> Iterator[str]:
-    """The Python programs on a page, indented ones (in a list) too."""
-    text = page.read_text(encoding="utf-8")
-    for indent, code in re.findall(r"^( *)```python\n(.*?)^\1```$", text, re.M | re.S):
-        yield re.sub(rf"^{indent}", "", code, flags=re.M)
+    """The Python programs on a page."""
+    return programs(page.read_text(encoding="utf-8"))
 
 
 def hello() -> str:
@@ -143,6 +145,32 @@ def test_every_program_in_the_documentation_runs(page: Path, tmp_path: Path) -> 
             [sys.executable, "program.py"], cwd=folder, capture_output=True, text=True
         )
         assert done.returncode == 0, f"{page}, block {number}:\n{done.stderr}"
+
+
+def test_every_command_of_the_first_page_does_what_the_page_says(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """The console lines of "Start in five minutes", one after the other, in hello's folder."""
+    (tmp_path / "hello.py").write_text(hello())
+    machine.run("python", "hello.py", folder=tmp_path)
+    text = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
+    commands = [c.split() for c in re.findall(r"^ *\$ env/bin/(perdure .*)$", text, re.M)]
+    assert {c[1] for c in commands} == {"list", "show", "log", "audit", "check", "compile", "demo"}
+    for command in commands:
+        if command[1] != "demo":  # which has tests of its own
+            assert machine.run(*command, folder=tmp_path).stdout or "-o" in command
+    assert (tmp_path / "hello.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(ROOT)) for p in PAGES])
+def test_every_perdure_command_in_the_documentation_exists(page: Path) -> None:
+    """Verb and options of each `$ perdure ...` line are known to the command line."""
+    text = page.read_text(encoding="utf-8")
+    for line in re.findall(r"^ *\$ (?:env/bin/)?perdure ([^|>\n]*)", text, re.M):
+        verb, *words = shlex.split(line.partition(" || ")[0])
+        command = main.get_command(click.Context(main), verb)
+        assert command is not None, line
+        command.make_context(verb, words)
 
 
 def test_the_pages_show_one_hello() -> None:

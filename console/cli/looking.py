@@ -14,6 +14,7 @@ import click
 
 from ...engine.store import ExecutionRow, Status, Store
 from .. import view
+from ..served import served, unserved
 from .answers import Refusal, answer, asynchronously, canonical, with_db, with_format
 from .opening import opened
 from .tables import answer_rows, fields, table
@@ -78,16 +79,21 @@ def list_(
     """
     wanted = Wanted(version, place, older_than, newer_than)
 
-    async def read() -> list[ExecutionRow]:
+    async def read() -> tuple[list[ExecutionRow], frozenset[str]]:
         async with opened(db) as store:
+            nets = await served(store)
             if not wanted.any:
-                return await store.list(workflow=workflow, status=status, limit=limit)
+                return await store.list(workflow=workflow, status=status, limit=limit), nets
             rows = await store.list(workflow=workflow, status=status, limit=2**31)
-            return await _chosen(store, rows, wanted, limit)
+            return await _chosen(store, rows, wanted, limit), nets
 
-    rows = [view.summary(row) for row in asynchronously(read())]
+    found, nets = asynchronously(read())
+    rows: list[dict[str, Any]] = [
+        {**view.summary(row), "unserved": unserved(row, nets)} for row in found
+    ]
     names = ("id", "workflow", "version", "status", "created", "updated")
-    lines = [[row[name] for name in names] for row in rows]
+    shown = [{**r, "status": r["status"] + (", unserved" * r["unserved"])} for r in rows]
+    lines = [[row[name] for name in names] for row in shown]
     answer_rows(format, rows, names, lines, none="no such executions")
 
 
@@ -131,13 +137,14 @@ def show(id: str, db: str, format: str) -> None:
     perdure show order-17 --format json | jq .waits
     """
 
-    async def read() -> view.View:
+    async def read() -> tuple[view.View, frozenset[str]]:
         async with opened(db) as store:
-            return await view.view(store, id)
+            return await view.view(store, id), await served(store)
 
-    seen = asynchronously(read())
+    seen, nets = asynchronously(read())
     document: dict[str, Any] = {
         **view.summary(seen.row),
+        "unserved": unserved(seen.row, nets),
         "marking": view.marking(seen.net, seen.state) if seen.net and seen.state else None,
         "waits": view.waits(seen),
         "attempts": view.attempts(seen),
@@ -148,13 +155,16 @@ def show(id: str, db: str, format: str) -> None:
     answer(format, document, _told(document))
 
 
+_UNSERVED = ", unserved: no living worker has the code of this net"
+
+
 def _told(d: dict[str, Any]) -> str:
     owner = f"session {d['owner']}, tenure {d['tenure']}" if d["owner"] else "nobody"
     head = fields(
         [
             ("execution", d["id"]),
             ("workflow", f"{d['workflow']} {d['version']}  (net {d['net'][:12]})"),
-            ("status", d["status"]),
+            ("status", d["status"] + (_UNSERVED if d["unserved"] else "")),
             ("created", d["created"]),
             ("updated", d["updated"]),
             ("owner", owner),

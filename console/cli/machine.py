@@ -49,19 +49,18 @@ def db() -> None:
 def upgrade(db: str, format: str) -> None:
     """Make the tables, or bring them to the revision of this perdure.
 
+    Stop the workers first. One transaction: a step that fails leaves the store as it was.
+
     \b
     perdure db upgrade --db sqlite:///shop.db
     """
     from ...engine.tables import REVISION
-    from .opening import opened
+    from .opening import upgraded
 
-    async def make() -> str:
-        async with opened(db, create=True) as store:
-            return store.path
-
-    path = asynchronously(make())
-    document = {"path": path, "revision": REVISION}
-    answer(format, document, f"{path} has revision {REVISION}")
+    path, made = asynchronously(upgraded(db))
+    document = {"path": path, "revision": REVISION, "steps": made}
+    how = f", by steps {', '.join(map(str, made))}" if made else ""
+    answer(format, document, f"{path} has revision {REVISION}{how}")
 
 
 @db.command()
@@ -131,6 +130,7 @@ def _store(db: str) -> dict[str, Any]:
     """The settings the store really has, and what is wrong with it; a missing one is no problem."""
     from ...engine.errors import NoStore
     from ...model.errors import PlatformError
+    from ..served import served, told
     from .opening import opened
 
     async def look() -> dict[str, Any]:
@@ -148,6 +148,7 @@ def _store(db: str) -> dict[str, Any]:
                 "weak": store.weak,
                 "sessions": ", ".join(sessions),
                 "executions": ", ".join(f"{n} {status}" for status, n in sorted(counts.items())),
+                "unserved": told(await store.list(limit=2**31), await served(store)),
                 "problem": "",
             }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from html import escape
 from inspect import cleandoc
 
 import click
@@ -58,8 +59,8 @@ def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:
     options = [r for p in params if (r := p.get_help_record(ctx)) is not None]
     shown = [(option, says) for option, says in options if "--help" not in option]
     if shown:
-        lines += ["| option | |", "| --- | --- |"]
-        lines += [f"| `{_cell(option)}` | {_cell(says)} |" for option, says in shown]
+        lines += ["| option | meaning |", "| --- | --- |"]
+        lines += [f"| {_code(option)} | {_cell(says)} |" for option, says in shown]
         lines.append("")
     yield "\n".join(lines)
     if isinstance(command, click.Group):
@@ -78,6 +79,11 @@ def _prose(text: str) -> str:
             block = "\n".join(["```console", *commands, "```"])
         out.append(block)
     return "\n\n".join(out)
+
+
+def _code(text: str) -> str:
+    """Code in a cell; a bar in backticks would end the cell for some readers of Markdown."""
+    return f"<code>{escape(text).replace('|', '&#124;')}</code>"
 
 
 def _cell(text: str) -> str:

@@ -19,8 +19,11 @@ import msgspec
 
 from ...engine.bodies import Body
 from ...engine.client import Engine, enqueue
+from ...engine.errors import WorkerRetired
+from ...engine.leases import LEASE_SECONDS
 from ...engine.store import Status
 from ...engine.stored import Stored
+from ...engine.worker import DRAIN_SECONDS
 from ...model.compiler import compile_workflow
 from ...model.language import bodies
 from ...model.program import Program
@@ -169,31 +172,63 @@ def _example(program: Program) -> str:
 @click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
 @click.option("--concurrency", type=click.IntRange(1), default=1_000, show_default=True)
 @click.option("--name", default="worker", show_default=True, help="How sessions are called.")
+@click.option(
+    "--drain",
+    type=click.FloatRange(0),
+    default=DRAIN_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long running steps are awaited at the end.",
+)
+@click.option(
+    "--lease",
+    type=click.FloatRange(0, min_open=True),
+    default=LEASE_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a silent worker keeps its executions; the same for all workers.",
+)
 @with_db
-def worker(targets: tuple[str, ...], concurrency: int, name: str, db: str) -> None:
+def worker(
+    targets: tuple[str, ...], concurrency: int, name: str, drain: float, lease: float, db: str
+) -> None:
     """Serve executions until SIGTERM.
 
-    Calls under way are let end, everything else is released at once. Several workers may share one
-    store.
+    Running steps are let end, everything else is released at once; a second signal waits for
+    nothing. A call that may not be repeated and did not end comes back as a doubt. Several
+    workers may share one store.
 
     \b
     perdure worker shop/orders.py
     perdure worker shop.orders shop.returns --db sqlite:////var/lib/shop.db
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    asynchronously(_serve(db, programs(targets), concurrency, name))
+    served = programs(targets)
+    engine = Engine(
+        checked_url(db),
+        concurrency=concurrency,
+        name=name,
+        drain_seconds=drain,
+        lease_seconds=lease,
+    )
+    asynchronously(_serve(engine, served, db))
 
 
-async def _serve(db: str, served: list[Program], concurrency: int, name: str) -> None:
+async def _serve(engine: Engine, served: list[Program], db: str) -> None:
     stopped = asyncio.Event()
+
+    def stop() -> None:
+        if stopped.is_set():
+            engine.worker.hurry()
+        stopped.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    engine = Engine(checked_url(db), concurrency=concurrency, name=name)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     async with engine:
         await engine.serve(*(program.workflow for program in served))
         names = ", ".join(f"{p.net.name} {p.net.version} ({p.net.digest[:12]})" for p in served)
         told = 0
-        while not stopped.is_set():
+        while not stopped.is_set() and not engine.worker.retired:
             if engine.worker.session != told:
                 told = engine.worker.session
                 note(f"session {told} serves {names} from {db}")
@@ -202,4 +237,6 @@ async def _serve(db: str, served: list[Program], concurrency: int, name: str) ->
             except TimeoutError:
                 continue
         note(f"session {engine.worker.session} drains")
+    if engine.worker.retired:
+        raise WorkerRetired(engine.worker.retired)
     note("stopped")

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
@@ -29,6 +29,7 @@ from ...engine.sqlite import SqliteStore
 from ...engine.store import EffectRow
 from ...model.analysis import Report, check
 from ...model.compiler import compile_workflow
+from .crew import Crew
 from .ledger import End, OrderEnd, Totals, Verdict, judge, totals
 from .moments import PIVOT, Moment
 from .order import PORT_VARIABLE, Order, fulfil_order, make_orders
@@ -95,10 +96,10 @@ class Server:
     shop: Shop
 
     @staticmethod
-    def start(ledger: Path) -> Server:
+    def start(crew: Crew, ledger: Path) -> Server:
         """Start it and wait for its port."""
         command = [sys.executable, "-m", f"{__package__}.server", "--ledger", str(ledger)]
-        process = _child([*command, "--end-with-stdin"], dict(os.environ))
+        process = crew.start([*command, "--end-with-stdin"], dict(os.environ))
         assert process.stdout is not None
         ready = process.stdout.readline()
         if not ready:
@@ -115,15 +116,16 @@ class Server:
 class Worker:
     """One life of the worker process, and what it says."""
 
-    def __init__(self, life: Life, port: int) -> None:
+    def __init__(self, crew: Crew, life: Life, port: int) -> None:
         self._life = life
         environment = {**os.environ, PORT_VARIABLE: str(port)}
         told = msgspec.json.encode(life).decode()
         command = [sys.executable, "-m", f"{__package__}.worker", told]
-        self._process = _child(command, environment)
+        self._process = crew.start(command, environment)
         self.said: Queue[dict[str, Any] | None] = Queue()
         self.ended: dict[str, dict[str, str]] = {}
-        Thread(target=self._listen, daemon=True).start()
+        self._listener = Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -155,7 +157,9 @@ class Worker:
         """SIGKILL: no handler runs, nothing is flushed."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(10)
-        self._close()
+        self._listener.join()  # all that it said is known
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
     def wait_end(self, seconds: float) -> int:
         """Wait for a worker that ends by itself."""
@@ -166,24 +170,8 @@ class Worker:
         finally:
             self.kill()
 
-    def _close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
 
-
-def _child(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
-    """A process that ends with us, and that a Ctrl-C at the terminal reaches through us alone."""
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment,
-        text=True,
-        process_group=0,
-    )
-
-
-def run_demo(say: Say, *, unprotected: bool = False) -> Outcome:
+def run_demo(crew: Crew, say: Say, *, unprotected: bool = False) -> Outcome:
     """Run the whole demo in a folder of its own; raises `MomentMissed`."""
     begun = time.monotonic()
     outcome = Outcome(unprotected=unprotected)
@@ -195,11 +183,11 @@ def run_demo(say: Say, *, unprotected: bool = False) -> Outcome:
     )
     orders = make_orders(ORDER_COUNT, DECLINED)
     with tempfile.TemporaryDirectory(prefix="perdure-demo-") as folder:
-        server = Server.start(Path(folder) / "shop.db")
+        server = Server.start(crew, Path(folder) / "shop.db")
         say("started the shop: a process of its own, which charges whenever it is asked to")
         try:
             db = str(Path(folder) / "perdure.db")
-            ended = _lives(outcome, say, server, db, orders)
+            ended = _lives(crew, outcome, say, server, db, orders)
             if not server.shop.wait_quiet(WAIT_SECONDS):
                 outcome.problems.append("the server still has requests in progress")
             asyncio.run(_look(outcome, db))
@@ -211,7 +199,7 @@ def run_demo(say: Say, *, unprotected: bool = False) -> Outcome:
 
 
 def _lives(
-    outcome: Outcome, say: Say, server: Server, db: str, orders: Sequence[Order]
+    crew: Crew, outcome: Outcome, say: Say, server: Server, db: str, orders: Sequence[Order]
 ) -> dict[str, dict[str, str]]:
     """One life per kill, each with one order more; the last life ends by itself."""
     ended: dict[str, dict[str, str]] = {}
@@ -220,7 +208,7 @@ def _lives(
         if moment is Moment.CHARGING:
             server.shop.steer("charge", target.id, hold="during")
         life = Life(db, list(orders[:number]), moment, target.id, outcome.unprotected)
-        worker = Worker(life, server.shop.port)
+        worker = Worker(crew, life, server.shop.port)
         try:
             worker.wait_moment(server.shop)
         finally:
@@ -230,7 +218,8 @@ def _lives(
         outcome.killed[target.id] = moment
         say(f"SIGKILL {count:2} of {len(KILLS)}  worker of {target.id}  {moment.value}")
     say(f"a last worker goes on with what the log says, and runs all {len(orders)} orders")
-    worker = Worker(Life(db, list(orders), unprotected=outcome.unprotected), server.shop.port)
+    life = Life(db, list(orders), unprotected=outcome.unprotected)
+    worker = Worker(crew, life, server.shop.port)
     code = worker.wait_end(WAIT_SECONDS * 2)
     if code != 0:
         outcome.problems.append(f"the last worker ended with exit code {code}")

@@ -69,10 +69,13 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     if outcome.unprotected:
         yield 'UNPROTECTED: "in doubt" was taken for "it did not happen, call again"'
     yield ""
-    head = ("order", "charges", "end", "killed", "in doubt: was it charged?")
+    head = ("order", "charges", "end", "killed", "in doubt: charged?")
     rows = [_row(outcome, verdict) for verdict in outcome.verdicts]
     yield from ("  " + line for line in plain(head, rows).splitlines())
     yield ""
+    more = [v for v in outcome.verdicts if v.problems or v.end == "desk"]
+    yield from (f"  {v.order}  {_end(v)}" for v in more)
+    yield from ("",) * bool(more)
     yield from _sum(outcome)
     yield from (f"PROBLEM  {problem}" for problem in outcome.problems)
 
@@ -101,7 +104,8 @@ def _row(outcome: Outcome, verdict: Verdict) -> tuple[str, ...]:
         if outcome.orders_of.get(e.execution) == verdict.order and e.site == PIVOT
     ]
     charges, killed = str(verdict.charge_count), moment.short if moment else ""
-    return (verdict.order, charges, _end(verdict), killed, "; ".join(doubts))
+    end = "WRONG, see below" if verdict.problems else _end(verdict).partition(":")[0]
+    return (verdict.order, charges, end, killed, "; ".join(doubts))
 
 
 def _doubt(effect: EffectRow, unprotected: bool) -> str:

@@ -5,10 +5,10 @@ Nothing is judged here.
 
 from __future__ import annotations
 
-import signal
 import sys
 
 from . import report
+from .crew import interruptible
 from .main import MomentMissed, run_demo
 
 
@@ -17,20 +17,12 @@ def run(*, unprotected: bool = False, as_json: bool = False) -> int:
 
     `unprotected` runs the same kills in a world that takes "in doubt" for "call again".
     """
-    # Whoever ends us politely is owed the same as the one who types Ctrl-C: no process, no folder.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return _run(unprotected, as_json)
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
-
-def _run(unprotected: bool, as_json: bool) -> int:
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
     try:
-        outcome = run_demo(say, unprotected=unprotected)
+        outcome = interruptible(lambda crew: run_demo(crew, say, unprotected=unprotected))
     except MomentMissed as missed:
         print(f"the demo shows nothing: {missed}", file=sys.stderr)
         return 1

@@ -24,6 +24,7 @@ from .callees import (
     TimerCallee,
     arguments,
     callee,
+    steps_in,
 )
 from .edits import source, wrapped
 from .kinds import is_open
@@ -97,6 +98,7 @@ class Calls:
                 f'{shown}.named("{named}")(...)',
                 edits=wrapped(build, call.func, "", f'.named("{named}")'),
             )
+        self._lend(call, step)
         undo = step.undo_step
         return Site(
             name,
@@ -111,6 +113,19 @@ class Calls:
             saga=self.saga if step.effect is Effect.COMPENSATABLE and undo is not None else "",
             span=build.span(call),
         )
+
+    def _lend(self, call: ast.Call, step: Step[..., Any]) -> None:
+        """PD403: a transactional step that calls a step, as far as its own lines say so."""
+        if step.effect is not Effect.TRANSACTIONAL:
+            return
+        for inner, line in steps_in(step):
+            self.build.problem(
+                "PD403",
+                call,
+                f"{step.name} is transactional and calls {inner.name} (line {line})",
+                "the transaction would stay open while it waits",
+                f"call {inner.name} from the workflow, before or after {step.name}",
+            )
 
     def _passed(
         self, call: ast.Call, site: str, step: Step[..., Any]

@@ -32,7 +32,6 @@ from .refuse import refuse, told
 from .storing import Storing, first_use
 
 _COMPILED: WeakKeyDictionary[Workflow[..., Any], Program] = WeakKeyDictionary()
-_FINAL = frozenset({"done", "failed", "cancelled"})
 
 
 def compile_workflow(workflow: Workflow[..., Any]) -> Program:
@@ -80,7 +79,7 @@ class _Compilation:
         body = normalise(self.function.node, build, None if declared is type(None) else declared)
         emitter = Emitter(build, past_pivot(body))
         initial = emitter.workflow(body, parameters)
-        finish(emitter.draft, initial, _FINAL)
+        finish(emitter.draft, initial)
         found = flow(emitter.draft, frozenset(build.local), initial)
         self.unset(found, emitter.draft)
         stored = Storing(self.workflow.name, self.function, build, self.kinds)

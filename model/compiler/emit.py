@@ -195,6 +195,7 @@ class Emitter:
         stack_op: StackOp | None = None,
         stack: str = "",
         outer: str = "",
+        exit: int = -1,
         span: Span | None = None,
     ) -> None:
         """A transition with what it binds and does to an undo stack."""
@@ -204,6 +205,7 @@ class Emitter:
             (),
             (),
             read=(read,) if read else (),
+            exit=exit,
             binds=binds,
             site=site,
             stack_op=stack_op,

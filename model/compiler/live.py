@@ -78,6 +78,12 @@ def definition(fn: types.FunctionType) -> Helper | None:
     return Helper(fn, fn.__globals__, _local(node), node)
 
 
+def written(fn: types.FunctionType) -> tuple[Scope, _Definition] | None:
+    """A function of either kind with its names; None when its source is not there."""
+    node = _node(fn)
+    return None if node is None else (Scope(fn, fn.__globals__, _local(node)), node)
+
+
 def _node(fn: types.FunctionType) -> _Definition | None:
     code = fn.__code__
     lines = linecache.getlines(code.co_filename, fn.__globals__)

@@ -11,6 +11,8 @@ import inspect
 import types
 from collections.abc import Iterator
 
+from ..language.steps import Step
+from ..language.workflows import Workflow
 from .build import Builder
 from .callees import Resolve
 from .known import known_as, reach
@@ -73,6 +75,8 @@ def _setting(node: ast.Subscript, function: Function, build: Builder) -> None:
 
 def _helper(target: object, function: Function) -> list[tuple[tuple[str, Touch], int]]:
     """What a plain function of the same package does itself, each name once."""
+    if isinstance(target, (Step, Workflow)):
+        return []  # what a step does is recorded, also if it is a plain `def`
     fn: object = inspect.unwrap(target) if callable(target) else None
     if not isinstance(fn, types.FunctionType) or fn.__code__.co_flags & inspect.CO_COROUTINE:
         return []

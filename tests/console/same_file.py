@@ -78,7 +78,7 @@ async def hello(name: str) -> str:
     except Declined as declined:
         caught = declined
     await die_once(order)
-    known = isinstance(order, Order), isinstance(outcome, Free), isinstance(caught, Declined)
+    known = type(order) is Order, isinstance(outcome, Free), isinstance(caught, Declined)
     return f"{order.name} {all(known)} {caught}"
 
 

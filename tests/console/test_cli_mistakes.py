@@ -310,7 +310,16 @@ def test_words_that_cannot_be_used_are_exit_2(arguments: list[str], says: str) -
 def process(*arguments: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
     """A verb as a process of its own."""
     command = [sys.executable, "-m", "perdure", *arguments]
-    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True)
+    # Buffered, as at a user's terminal: what could not be written is tried again at exit.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.Popen(
+        command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=env, preexec_fn=heeding
+    )
+
+
+def heeding() -> None:
+    """Heed Ctrl-C, also where the suite runs in the background and inherits that nobody does."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
@@ -324,10 +333,13 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 
 
 def _interrupted(verb: subprocess.Popen[str], ready: Callable[[], bool]) -> str:
-    while not ready():
-        assert verb.poll() is None, verb.communicate()
-    verb.send_signal(signal.SIGINT)
-    _, said = verb.communicate(timeout=60)
+    try:
+        while not ready():
+            assert verb.poll() is None, verb.communicate()
+        verb.send_signal(signal.SIGINT)
+        _, said = verb.communicate(timeout=60)
+    finally:
+        verb.kill()
     assert verb.returncode == 130
     assert "Traceback" not in said and said.strip().endswith("interrupted")
     return said

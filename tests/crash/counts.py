@@ -9,9 +9,18 @@ from __future__ import annotations
 from perdure.chaos.enumeration import Counts
 
 COUNTS = {
-    "sequence": Counts(49, 104, {"done": 94, "on the desk": 10}),
-    "parallel": Counts(28, 60, {"done": 60}),
-    "failing_saga": Counts(42, 102, {"failed": 102}),
-    "reminders": Counts(59, 108, {"done": 108}),
-    "fulfil_order": Counts(48, 113, {"done": 111, "failed": 2}),
+    "sequence": Counts(53, 133, {"done": 119, "on the desk": 14}),
+    "parallel": Counts(30, 77, {"done": 77}),
+    "failing_saga": Counts(47, 133, {"failed": 133}),
+    "reminders": Counts(61, 134, {"done": 134}),
+    "fulfil_order": Counts(52, 145, {"done": 143, "failed": 2}),
+}
+
+# A cancel at every boundary of the same runs.
+CANCELLED = {
+    "sequence": Counts(53, 46, {"cancelled": 18, "done": 28}),
+    "parallel": Counts(30, 28, {"cancelled": 7, "done": 21}),
+    "failing_saga": Counts(47, 42, {"cancelled": 9, "failed": 33}),
+    "reminders": Counts(61, 54, {"cancelled": 24, "done": 30}),
+    "fulfil_order": Counts(52, 42, {"cancelled": 22, "done": 20}),
 }

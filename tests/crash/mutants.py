@@ -83,7 +83,7 @@ def undo_forgotten(patch: pytest.MonkeyPatch) -> None:
 def ambiguous_commit_appended_twice(patch: pytest.MonkeyPatch) -> None:
     """What an ambiguous commit wrote is not looked for, but written once more behind it."""
 
-    async def blind(self: Worker, instance: Instance, tenure: int) -> bool:
+    async def blind(self: Worker, instance: Instance, tenure: int) -> None:
         records = await self.store.log(instance.id, instance.durable)
         if records and instance.flying is not None:
             flying = instance.flying
@@ -91,7 +91,6 @@ def ambiguous_commit_appended_twice(patch: pytest.MonkeyPatch) -> None:
             flying.records = [r._replace(seq=r.seq + len(records)) for r in flying.records]
             instance.durable = records[-1].seq
         instance.rechain(tenure, self.session, keep=False)
-        return True
 
     patch.setattr(Worker, "_reconcile", blind)
 
@@ -109,7 +108,7 @@ MUTANTS = [
         "no fence",
         no_fence,
         "sequence",
-        "after store.append 3",
+        "after world.step price 1",
         Kind.STOPPED,
         Rule.FENCED,
     ),

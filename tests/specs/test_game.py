@@ -14,7 +14,14 @@ def place(name: str, kind: str = "waiting", *frame: str) -> dict[str, Any]:
 
 def transition(name: str, take: str, put: str, **more: Any) -> dict[str, Any]:
     """Places are given as words."""
-    told = {"kind": "step", "read": [], "exit": -1, "binds": "", "site": "", "stack_op": None}
+    told: dict[str, Any] = {
+        "kind": "step",
+        "read": [],
+        "exit": -1,
+        "binds": "",
+        "site": "",
+        "stack_op": None,
+    }
     told |= {"stack": "", "outer_stack": ""}
     return {**told, "name": name, "take": take.split(), "put": put.split(), **more}
 
@@ -122,7 +129,9 @@ def test_a_stack_forgets_on_success_and_hands_over_outwards() -> None:
             transition(
                 "do", "start", "start", kind="intent", site="s", stack_op="push", stack="in"
             ),
-            transition("leave", "start", "start", stack_op="hand over", stack="in", outer_stack="o"),
+            transition(
+                "leave", "start", "start", stack_op="hand over", stack="in", outer_stack="o"
+            ),
             transition("end", "start", "start", stack_op="forget", stack="o"),
         ],
     )

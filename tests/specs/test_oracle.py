@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from perdure.chaos.history import play, template
-from perdure.specs.ledger import Called, Landing, Ledger
+from perdure.specs.ledger import Called, Landing, Ledger, Undo
 from perdure.specs.oracle import Broken, Oracle, Rule
 
 from ..crash.flows import FLOWS
@@ -250,6 +250,12 @@ def what_succeeded_is_undone(case: Case) -> None:
     case.ledger.calls.append(call)
 
 
+@spoils("fulfil_order", Rule.UNDO)
+def what_is_told_as_landed_was_taken_back(case: Case) -> None:
+    landing = next(x for x in case.ledger.landings if x.site == "reserve_stock")
+    case.ledger.undos.append(Undo(landing.execution, landing.site, landing.key))
+
+
 @spoils("fulfil_order", Rule.OUTSIDE)
 def a_recorded_landing_never_was(case: Case) -> None:
     case.ledger.landings[:] = [x for x in case.ledger.landings if x.site != "charge_card"]
@@ -319,9 +325,7 @@ def test_every_rule_has_a_planted_violation() -> None:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_lawful_run_is_not_blamed(
-    flow: str, runs: dict[str, tuple[Table, Ledger]]
-) -> None:
+def test_a_lawful_run_is_not_blamed(flow: str, runs: dict[str, tuple[Table, Ledger]]) -> None:
     """Judged at once, judged twice, and chained anew by the test's own hand: nothing is broken."""
     case = Case(*runs[flow])
     case.chain()
