@@ -134,6 +134,6 @@ MUTANTS = [
         "parallel",
         "after store.append 2",
         Kind.COMMITTED,
-        Rule.FIRING,
+        Rule.ORDER,
     ),
 ]
