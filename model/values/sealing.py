@@ -50,6 +50,12 @@ class Codec:
         self.decode: Callable[[bytes], Any] = self._decode if shape.native else self._decode_mirror
         """The value for stored bytes; raises `msgspec.ValidationError` (or `DecodeError`)."""
 
+    @property
+    def classes(self) -> dict[str, str]:
+        """The classes inside, each with its fields or members in words; for digests and people."""
+        found = ((shape.text, shape.inner_text()) for shape in self._shape.reach)
+        return {text: inner for text, inner in found if inner}
+
     def __repr__(self) -> str:
         return f"Codec({self.text})"
 
