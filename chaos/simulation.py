@@ -87,6 +87,9 @@ class SimLoop(asyncio.BaseEventLoop):
         super().__init__()
         self.simulated = time
         self._selector = _Nothing()
+        # After some months a float of seconds is coarser than asyncio's nanosecond: a timer that
+        # is due by `next_moment` would not run, for ever.
+        self._clock_resolution = 1e-8
         self.set_exception_handler(self._noticed)
         self.defects: list[BaseException] = []
         self.abandoned = False

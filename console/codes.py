@@ -340,6 +340,11 @@ CODES: Mapping[str, Code] = {
         "Two processes on one connection corrupt the database.",
         "Open an Engine in the child, after the fork.",
     ),
+    "PD610": Code(
+        "The engine is used inside a transactional step.",
+        "The step holds the only writer, so it would wait for itself.",
+        "Write through `tx` only; start and send from the workflow, or in a step behind it.",
+    ),
     "PD701": Code(
         "The id belongs to another execution.",
         "The same id with another input or workflow is never answered with the old result.",
@@ -363,9 +368,9 @@ CODES: Mapping[str, Code] = {
         "Raise exceptions of importable classes with plain arguments.",
     ),
     "PD706": Code(
-        "The execution was cancelled, or effects with an intent meet weak durability.",
-        "What landed stands and is named; a commit that can vanish protects no effect.",
-        "Read the reason; open the store with synchronous=FULL.",
+        "The execution was cancelled.",
+        "What landed stands and is named.",
+        "Read the reason.",
     ),
     "PD707": Code(
         "A message id came before with another body.",
@@ -393,8 +398,8 @@ CODES: Mapping[str, Code] = {
         "`perdure db upgrade`, or the perdure that the file was made with.",
     ),
     "PD803": Code(
-        "The store would lose acknowledged commits.",
-        "Every promise rests on commits that stay.",
+        "The store would lose acknowledged commits, or may and effects here need an intent.",
+        "Every promise rests on commits that stay; an intent that can vanish protects nothing.",
         "Leave the default, synchronous=FULL.",
     ),
     "PD804": Code(

@@ -16,7 +16,7 @@ from ..engine.bodies import Body
 from ..engine.definitions import Definition
 from ..engine.definitions import read as read_definition
 from ..engine.kernel import State, Wait
-from ..engine.loading import fold
+from ..engine.loading import fold, resolve, whole
 from ..engine.records import NO_TRANSITION, Kind, Record
 from ..engine.store import AttemptRow, EffectRow, ExecutionRow, Store
 from ..engine.stored import Stored, stored
@@ -46,6 +46,7 @@ class View:
     attempts: Sequence[AttemptRow]
     effects: Sequence[EffectRow]
     last: Record | None
+    told: Body  # what the last record says, its large values in place
     unread: Mapping[str, int]  # channel -> messages nobody has taken
 
     @property
@@ -81,18 +82,22 @@ async def view(store: Store, key: str) -> View:
         start = None
         if row.checkpoint is not None:
             start = checkpoint.decode(definition.net, row.checkpoint, stored)
-        state = fold(definition, start, records, stored)
+        state = await resolve(store, row.id, fold(definition, start, records, stored), stored)
     unread: dict[str, int] = {}
     for message in await store.messages(row.id):
         if message.consumed_at is None:
             unread[message.channel] = unread.get(message.channel, 0) + 1
     attempts, effects = await store.attempts(row.id), await store.effects(row.id)
-    return View(row, definition, state, attempts, effects, last, unread)
+    told = Body() if last is None else await whole(store, row.id, bodies.decode(last.body))
+    return View(row, definition, state, attempts, effects, last, told, unread)
 
 
-def state_at(definition: Definition, records: Sequence[Record], seq: int) -> State:
+async def state_at(
+    store: Store, row: ExecutionRow, definition: Definition, records: Sequence[Record], seq: int
+) -> State:
     """The state after record `seq`."""
-    return fold(definition, None, [r for r in records if r.seq <= seq], stored)
+    state = fold(definition, None, [r for r in records if r.seq <= seq], stored)
+    return await resolve(store, row.id, state, stored)
 
 
 # --- as documents -------------------------------------------------------------------------------
@@ -261,6 +266,7 @@ def says(body: Body) -> str:
         body.status,
         f"value {_short(body.r)}" if bytes(body.r) else "",
         f"error {_short(body.e)}" if bytes(body.e) else "",
+        *(f"{field} in payload {digest[:8]}" for field, digest in body.x.items()),
         body.why.strip().rsplit("\n", 1)[-1],
     ]
     return ", ".join(part for part in parts if part)
@@ -270,7 +276,7 @@ def ended(seen: View) -> Document:
     """How it ended: value, error or reason of the last record that says so."""
     if seen.last is None or seen.last.kind not in (Kind.FINISHED, Kind.STALLED):
         return {}
-    body = bodies.decode(seen.last.body)
+    body = seen.told
     found: Document = {}
     if bytes(body.r):
         found["value"] = Stored(bytes(body.r)).json()

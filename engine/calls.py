@@ -22,8 +22,8 @@ from ..model.net import TransitionKind
 from ..model.values import ValueRefused
 from . import bodies, post
 from .clock import Clock
-from .driver import PROBES_MAX, Driver
-from .errors import StoreUnavailable
+from .driver import KEEP_SECONDS, PROBES_MAX, Driver, counter, earliest
+from .errors import StoreUnavailable, TransactionEnded
 from .instance import Instance
 from .kernel import Call
 from .leases import Lease
@@ -151,13 +151,9 @@ class Caller:
     async def _turn(
         self, instance: Instance, call: Call, step: Step[..., Any], running: Running
     ) -> None:
-        """Wait for the backoff, for a probe's earliest moment, and for enough lease."""
+        """Wait for a short backoff, for a probe's earliest moment, and for enough lease."""
         running.waiting = True
-        row = instance.attempts.get(_counter(call))
-        moment = row.next_at if row else 0
-        if call.role == "probe" and step.timeout is not None:
-            opened = instance.state.intents[call.site.name]
-            moment = max(moment, opened.at + int(step.timeout.total_seconds() * 1e6))
+        moment = earliest(instance, call)
         while (left := moment - self.store.now()) > 0:
             await self.clock.sleep(left / 1e6)
         if not (call.role == "step" and step.effect in _FREE):
@@ -190,11 +186,11 @@ class Caller:
         if not instance.alive:
             await self._testify(instance, call, step, result)
             return True
-        self._end(instance, call)
+        took = self._end(instance, call)
         if call.role == "undo":
             self._fire(instance, call, _UNDONE if call.entry else TransitionKind.UNDID)
         elif call.role == "step":
-            self._landed(instance, call, step, result)
+            self._landed(instance, call, step, result, took)
         elif isinstance(result, Voided):
             self._fire(instance, call, TransitionKind.VOIDED, said={"by": "probe"})
         else:
@@ -221,8 +217,8 @@ class Caller:
         if not step.effect.intent:
             if not step.retry.gives_up(self._count(instance, call) + 1, error):
                 return self._again(instance, call, step.retry, error)
-            self._end(instance, call)
-            self._raise(instance, call, TransitionKind.RAISES, error)
+            took = self._end(instance, call)
+            self._raise(instance, call, TransitionKind.RAISES, error, took)
         elif isinstance(error, step.refused):
             await self._refused(instance, call, step, running, error)
         else:
@@ -242,14 +238,13 @@ class Caller:
     ) -> None:
         retry = self.driver.transition(instance, call.place, TransitionKind.RETRY)
         if retry is None or step.retry.gives_up(self._count(instance, call) + 1, error):
-            self._end(instance, call)
-            self._raise(instance, call, TransitionKind.REFUSED, error)
+            took = self._end(instance, call)
+            self._raise(instance, call, TransitionKind.REFUSED, error, took)
             return
-        self._again(instance, call, step.retry, error)
-        await self._turn(instance, call, step, running)
-        if instance.alive:
-            instance.running.pop(self.driver.wish_of(call), None)
-            self.driver.fire(instance, retry)
+        # Back before its intent, which waits for the backoff, in memory or parked.
+        self._count_failure(instance, call, step.retry, error)
+        instance.running.pop(self.driver.wish_of(call), None)
+        self.driver.fire(instance, retry)
 
     async def _in_transaction(
         self, instance: Instance, call: Call, step: Step[..., Any], running: Running
@@ -272,6 +267,11 @@ class Caller:
                 if instance.alive and instance.session != session:
                     continue  # handed over while it waited for the lock: nothing was written
                 self.driver.committer.lose(gone)
+                return
+            except TransactionEnded as ended:  # its writes may hold: no handler can know (rule 20)
+                instance.held = False
+                self._end(instance, call)
+                self.driver.stall(instance, f"{call.site.name}: {ended}")
                 return
             except StoreUnavailable as error:  # nothing was written, and it is not the step's fault
                 _LOG.warning("%s waits for the store: %s", instance.key, error)
@@ -311,8 +311,8 @@ class Caller:
                 if instance.lent is not None:
                     raise _Again  # a parallel one: what its commit became must be known first
                 before = instance.mark()
-                self._end(instance, call)
-                if not self._landed(instance, call, step, result):
+                took = self._end(instance, call)
+                if not self._landed(instance, call, step, result, took):
                     raise _Stuck  # in the glue behind it: the writes go too
                 flying = instance.fly()
                 assert flying is not None
@@ -334,6 +334,9 @@ class Caller:
         instance.held += 1
         while instance.flying is not None:
             await self.clock.sleep(0)
+        if instance.pending is not None:
+            instance.pending.execution = instance.id
+            await self.driver.committer.keep(instance.pending)
 
     async def _known(self, instance: Instance) -> None:
         """Wait while nobody knows whether a transactional step committed: nothing fires then."""
@@ -342,9 +345,11 @@ class Caller:
 
     # --- firing -------------------------------------------------------------------------------
 
-    def _landed(self, instance: Instance, call: Call, step: Step[..., Any], result: Any) -> bool:
+    def _landed(
+        self, instance: Instance, call: Call, step: Step[..., Any], result: Any, took: int
+    ) -> bool:
         kind = TransitionKind.LANDED if step.effect.intent else TransitionKind.STEP
-        return self._fire_value(instance, call, kind, result, {})
+        return self._fire_value(instance, call, kind, result, _attempts(took))
 
     def _fire_value(
         self,
@@ -367,9 +372,6 @@ class Caller:
             else:  # it landed; only the value is missing (rule 26)
                 self.driver.fire(instance, crash, said={"why": why})
             return False
-        attempts = self._count(instance, call)
-        if attempts:
-            said = {**said, "n": attempts + 1}
         return self.driver.fire(instance, transition, value, said)
 
     def _fire(
@@ -388,46 +390,59 @@ class Caller:
                 return
 
     def _raise(
-        self, instance: Instance, call: Call, kind: TransitionKind, error: Exception
+        self, instance: Instance, call: Call, kind: TransitionKind, error: Exception, took: int
     ) -> None:
         transition = self.driver.transition(instance, call.place, kind)
         if transition is None:
             self.driver.stall(instance, f"{call.site.name} gave up: {error!r}")
             return
         value = instance.program.codecs["$error"].seal(error)
-        self.driver.fire(instance, transition, value)
+        self.driver.fire(instance, transition, value, _attempts(took))
 
     # --- counting -----------------------------------------------------------------------------
 
     def _count(self, instance: Instance, call: Call) -> int:
-        row = instance.attempts.get(_counter(call))
+        row = instance.attempts.get(counter(call))
         return row.tries if row else 0
 
     def _again(self, instance: Instance, call: Call, retry: Retry, error: Exception) -> bool:
-        """Count a failed attempt and say when the next one is; True when a person is asked now."""
-        now = self.store.now()
-        counter = _counter(call)
-        before = instance.attempts.get(counter)
+        """Count a failed attempt; False when this task makes the next one, in a moment.
+
+        A longer wait needs no task: the execution parks until then, unless others keep it (rule
+        32). A probe that could not tell too often is a matter for a person.
+        """
+        row = self._count_failure(instance, call, retry, error)
+        soon = retry.wait_seconds(row.tries) < KEEP_SECONDS
+        if soon and not (call.role == "probe" and row.tries >= PROBES_MAX):
+            return False
+        instance.running.pop(self.driver.wish_of(call), None)
+        self.driver.committer.dirty(instance)
+        self.driver.pump(instance)
+        return True
+
+    def _count_failure(
+        self, instance: Instance, call: Call, retry: Retry, error: Exception
+    ) -> AttemptRow:
+        """The row rides in the next batch; how long the next attempt waits is in it."""
+        now, name = self.store.now(), counter(call)
+        before = instance.attempts.get(name)
         count = before.tries + 1 if before else 1
         wait = retry.wait_seconds(count)
         first = before.first_at if before else now
         text = _told(error)
-        row = AttemptRow(instance.id, counter, count, first, now + int(wait * 1e6), text)
-        instance.attempts[counter] = row
-        instance.append().attempts.append(row)
-        if wait >= 1:
-            self.driver.committer.dirty(instance)
-        if call.role == "probe" and count >= PROBES_MAX:
-            instance.running.pop(self.driver.wish_of(call), None)
-            self.driver.committer.dirty(instance)
-            self.driver.pump(instance)
-            return True
-        return False
+        row = AttemptRow(instance.id, name, count, first, now + int(wait * 1e6), text)
+        instance.attempts[name] = row
+        instance.append().count([row], [])
+        return row
 
-    def _end(self, instance: Instance, call: Call) -> None:
+    def _end(self, instance: Instance, call: Call) -> int:
+        """The call is over: its counter goes with the record; how many attempts it took."""
         instance.running.pop(self.driver.wish_of(call), None)
-        if instance.attempts.pop(_counter(call), None) is not None:
-            instance.append().attempts_done.append(_counter(call))
+        row = instance.attempts.pop(counter(call), None)
+        if row is None:
+            return 1
+        instance.append().count([], [counter(call)])
+        return row.tries + 1
 
     def _late(self, instance: Instance, call: Call, step: Step[..., Any], result: Any) -> None:
         """A thread answered that nobody waited for any more: evidence for an effect in doubt."""
@@ -475,9 +490,9 @@ class _Again(Exception):
     """Rolls a transactional step back that is to be called again, through no fault of its own."""
 
 
-def _counter(call: Call) -> str:
-    """Under which name attempts are counted: the site, its probe, or its undo."""
-    return call.site.name + {"step": "", "probe": "?", "undo": "!"}[call.role]
+def _attempts(took: int) -> dict[str, Any]:
+    """What the record of an outcome says of its attempts: nothing when there was one."""
+    return {"n": took} if took > 1 else {}
 
 
 def _arguments(call: Call, step: Step[..., Any]) -> tuple[Any, ...]:

@@ -38,12 +38,14 @@ from .bodies import NOTHING, Body, Raw
 from .clock import Clock, SystemClock
 from .definitions import describe
 from .differences import difference
-from .errors import WorkerRetired
+from .errors import WeakForIntents, WorkerRetired
 from .instance import Instance
 from .leases import LEASE_SECONDS, own_identity
+from .loading import whole
 from .records import NO_TRANSITION, Kind, genesis
 from .sqlite import SqliteStore
 from .store import Create, ExecutionRow, Guard, Status, Store
+from .transactional import LENT
 from .worker import DRAIN_SECONDS, Worker
 from .world import UserWorld, World
 
@@ -196,13 +198,7 @@ class Engine:
         if net.digest in self.worker.programs:
             return
         if self.store.weak and any(s.effect in _NEED_FULL for s in net.sites):
-            raise PlacementError(
-                "PD706",
-                f"{net.name} has effects that need an intent, and the database may lose commits",
-                self.url,
-                "synchronous is below FULL: a commit that was acknowledged can vanish",
-                "open the engine without synchronous='NORMAL'",
-            )
+            raise WeakForIntents(self.url, net.name)
         await self.store.define(net.digest, net.name, net.version, describe(program))
         self.worker.programs[net.digest] = program
         self.worker.kick()
@@ -279,8 +275,14 @@ class Engine:
 
     async def ended(self, key: str) -> tuple[Status, Body]:
         """Wait until an execution is final or stalled: how, and the body of the record that says
-        so.
+        so, with its value in place.
         """
+        status, body = await self._told(key)
+        if body.x and (row := await self.store.find(key)) is not None:
+            body = await whole(self.store, row.id, body)
+        return status, body
+
+    async def _told(self, key: str) -> tuple[Status, Body]:
         while True:
             self._check_loop()
             future: asyncio.Future[tuple[Status, Body] | None]
@@ -391,6 +393,14 @@ class Engine:
 
     def _check_loop(self) -> None:
         self._check_open()
+        if LENT.get():
+            raise PlacementError(
+                "PD610",
+                "the engine is used inside a transactional step",
+                "",
+                "the step holds the only writer, so it would wait for itself",
+                "write through `tx` only; start and send from the workflow, or in a step behind it",
+            )
         if self._loop is not asyncio.get_running_loop():
             raise PlacementError(
                 "PD606",

@@ -27,7 +27,7 @@ from .store import MessageRow, Status, Store
 
 KEEP_SECONDS = 1
 """An execution whose next moment is nearer than this stays in memory instead of being parked."""
-AGAIN_MICROSECONDS = 50_000
+LEASE_LOOK_SECONDS = 0.05
 _LOG = logging.getLogger("perdure")
 PROBES_MAX = 5
 """Answers `InDoubt` after which a person is asked; the probe stays askable from the desk."""
@@ -78,7 +78,7 @@ class Driver:
             self.stall(instance, stuck.details)
             return False
         instance.write(step, at)
-        self.committer.dirty(instance)
+        self.committer.dirty(instance, lazily=True)
         return True
 
     def pump(self, instance: Instance) -> None:
@@ -88,6 +88,8 @@ class Driver:
         """
         try:
             self._pump(instance)
+            if instance.pending is not None and not _can_wait(instance):
+                self.committer.dirty(instance)
         except Exception as defect:
             _LOG.exception("%s is stalled by a defect", instance.key)
             self.stall(instance, "".join(traceback.format_exception(defect)))
@@ -108,10 +110,17 @@ class Driver:
         wiring, state = instance.wiring, instance.state
         transition = kernel.next_auto(wiring, state, instance.durable)
         if transition is None and not self._cancel_waits(instance) and self.may_intend(instance):
-            transition = kernel.next_intent(wiring, state)
+            transition = kernel.next_intent(wiring, state, self._refused_lately(instance))
         if transition is not None:
             return self.fire(instance, transition)
         return post.take(self, instance) or self._answer(instance)
+
+    def _refused_lately(self, instance: Instance) -> dict[str, int]:
+        """Calls with an intent whose backoff is not over: site -> when it is."""
+        if not instance.attempts:
+            return {}
+        now = self.store.now()
+        return {site: a.next_at for site, a in instance.attempts.items() if a.next_at > now}
 
     def _cancel_waits(self, instance: Instance) -> bool:
         """A cancel outranks an intent: what has not been said yet is not said any more."""
@@ -136,7 +145,12 @@ class Driver:
 
     def _wants(self, instance: Instance) -> list[Want]:
         """What the marking asks for; a probe that could not tell too often becomes a doubt."""
-        wants = kernel.wants(instance.program, instance.state, instance.key)
+        state, wants = instance.wanted
+        if state is not instance.state:
+            wants = kernel.wants(instance.program, instance.state, instance.key)
+            instance.wanted = instance.state, wants
+        if not instance.attempts:
+            return wants
         return [_asked_of_people(instance, w) for w in wants]
 
     # --- what is left to wait for -------------------------------------------------------------
@@ -147,12 +161,14 @@ class Driver:
         if self.draining:
             self._give_up(instance, wants, now)
             return
-        later = {id(w): at for w in wants if (at := earliest(instance, w)) > now}
-        calls = {
-            (w.role, w.place, w.since): w
-            for w in wants
-            if isinstance(w, Call) and id(w) not in later
-        }
+        asked = {self.wish_of(w): w for w in wants if isinstance(w, Call)}
+        later: dict[Wish, int] = {}
+        for wish, call in asked.items():
+            if (instance.attempts or call.role == "probe") and wish not in instance.running:
+                at = earliest(instance, call)
+                if at > now:
+                    later[wish] = at
+        calls = {wish: call for wish, call in asked.items() if wish not in later}
         for wish, running in list(instance.running.items()):
             if wish not in calls and not running.settling:
                 running.cancel()  # its token has left: a loser, a drain
@@ -160,20 +176,27 @@ class Driver:
             if wish not in instance.running:
                 instance.running[wish] = self.make_call(instance, call)
         dues = [*(w.due for w in wants if isinstance(w, Wait) and w.due), *later.values()]
-        withheld = kernel.next_intent(instance.wiring, instance.state) is not None
-        if withheld:  # too little is left of the lease: look again
-            dues.append(now + AGAIN_MICROSECONDS)
+        dues += self._intents_due(instance, now)
         self._alarm(instance, min(dues, default=None))
         if instance.durable < instance.seq - 1 and _goes_on(instance):
             instance.starts.append((instance.seq - 1, lambda: self.pump(instance)))
             return
         if instance.running:
             return
-        if not wants:
-            if not withheld:
-                self.stall(instance, "nothing can happen: no transition is enabled, nobody waits")
+        if not wants and not dues:
+            self.stall(instance, "nothing can happen: no transition is enabled, nobody waits")
             return
         self._park(instance, wants, dues)
+
+    def _intents_due(self, instance: Instance, now: int) -> list[int]:
+        """When the intents that were not written now are looked at again."""
+        asked = kernel.intents(instance.wiring, instance.state)
+        if not asked:
+            return []
+        sites = [instance.program.net.transitions[t].site for t in asked]
+        later = self._refused_lately(instance)
+        soon = now + int(LEASE_LOOK_SECONDS * 1e6)  # too little of the lease was left
+        return [later.get(site, soon) for site in sites]
 
     def _give_up(self, instance: Instance, wants: list[Want], now: int) -> None:
         """Release an execution at its next boundary: when nothing of it is being called here."""
@@ -266,20 +289,28 @@ def _channels(wants: list[Want]) -> str:
     return ",".join(channels)
 
 
-def earliest(instance: Instance, want: Want) -> int:
-    """When a probe may be asked: after its attempt's timeout and its backoff (rule 30).
+def earliest(instance: Instance, call: Call) -> int:
+    """When a call may be made: after its backoff, a probe after its attempt's timeout (rule 30).
 
     Until then the execution is parked: a worker that dies meanwhile did not die of it.
     """
-    if not isinstance(want, Call) or want.role != "probe":
-        return 0
-    row = instance.attempts.get(f"{want.site.name}?")
+    row = instance.attempts.get(counter(call))
     moment = row.next_at if row else 0
-    timeout = instance.program.steps[want.site.name].timeout
-    if timeout is not None:
-        opened = instance.state.intents[want.site.name]
+    timeout = instance.program.steps[call.site.name].timeout
+    if call.role == "probe" and timeout is not None:
+        opened = instance.state.intents[call.site.name]
         moment = max(moment, opened.at + int(timeout.total_seconds() * 1e6))
     return moment
+
+
+def counter(call: Call) -> str:
+    """Under which name attempts are counted: the site, its probe, or its undo."""
+    return call.site.name + {"step": "", "probe": "?", "undo": "!"}[call.role]
+
+
+def _can_wait(instance: Instance) -> bool:
+    """Only calls that need nothing durable go on: what is pending may ride with a later batch."""
+    return bool(instance.running) and not instance.starts and instance.create is None
 
 
 def _goes_on(instance: Instance) -> bool:

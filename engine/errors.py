@@ -59,6 +59,23 @@ class WeakDurability(PlatformError):
         )
 
 
+class WeakForIntents(WeakDurability):
+    """A workflow has effects that need an intent, and an intent must not vanish (rule 76)."""
+
+    def __init__(self, path: str, workflow: str, /) -> None:
+        super().__init__(path, "synchronous", "below FULL", "FULL")
+        self.args = (path, workflow)
+        self.workflow = workflow
+
+    def __str__(self) -> str:
+        return (
+            f"{self.code} {self.workflow} has effects that need an intent, and {self.path} may lose"
+            " commits\n"
+            "  why  synchronous is below FULL: an intent that was acknowledged can vanish\n"
+            "  fix  open the store without synchronous='NORMAL'"
+        )
+
+
 class NetworkFileSystem(PlatformError):
     """The database file lies where locks and shared memory of SQLite do not work."""
 

@@ -16,9 +16,10 @@ import msgspec
 from ..model.marking import Entry, wire
 from ..model.net import TransitionKind
 from ..model.program import Program
+from ..model.values import is_payload
 from . import bodies, checkpoint, kernel
 from .bodies import Body
-from .kernel import Opened, State
+from .kernel import Opened, State, Want
 from .records import FIXED_BYTES, NO_TRANSITION, Kind, Record, chain
 from .store import Append, AttemptRow, Create, EffectRow, MessageRow, RowChange
 
@@ -108,6 +109,7 @@ class Instance:
     leaving: bool = False  # a release or a finish is on its way
     stuck: str | None = None  # why it stalls once its open intents are settled
     tail: Tail = field(default_factory=Tail)
+    kept: set[str] = field(default_factory=set[str])  # digests of payloads known to be stored
     mail: list[MessageRow] = field(default_factory=list[MessageRow])  # not consumed, by number
     mail_seen: int = 0
     attempts: dict[str, AttemptRow] = field(default_factory=dict[str, AttemptRow])
@@ -115,6 +117,7 @@ class Instance:
     starts: list[tuple[int, Callable[[], None]]] = field(
         default_factory=list[tuple[int, Callable[[], None]]]
     )
+    wanted: tuple[State | None, list[Want]] = (None, [])  # what the marking of a state asks for
     pending: Append | None = None
     flying: Append | None = None
     alarm: Any = None  # the timer of the earliest moment waited for
@@ -141,6 +144,14 @@ class Instance:
             body = msgspec.structs.replace(body, s=self.session)
             self.named = True
         raw = bodies.encode(body)
+        if is_payload(raw) and self.id and not self.held:
+            # Without an id, or inside the transaction of a step, nothing can be kept before it.
+            body, large = bodies.refer(body)
+            new = {digest: value for digest, value in large if digest not in self.kept}
+            self.append().payloads |= new
+            self.kept |= new.keys()
+            self.tail.bytes += sum(map(len, new.values()))
+            raw = bodies.encode(body)
         previous, seq = self.head, self.seq
         digest = chain(previous, seq, self.tenure, kind, transition, at, raw)
         record = Record(seq, self.tenure, kind, transition, at, raw, digest)
@@ -233,10 +244,12 @@ class Instance:
         parks = change is not None and change.release
         if not self.tail.worth(PARK_RECORDS if parks else CHECKPOINT_RECORDS):
             return
-        if change is not None and change.status is not None:
+        if self.held or (change is not None and change.status is not None):
             return  # an end is not resumed; a stall is told by the record behind the checkpoint
         change = self.change()
-        change.checkpoint = checkpoint.encode(self.program.net, self.state)
+        net, state = self.program.net, self.state
+        change.checkpoint = checkpoint.encode(net, state, append.payloads, self.kept)
+        self.kept |= append.payloads.keys()
         change.checkpoint_seq = self.seq - 1
 
     def landed(self, execution: int) -> None:
@@ -251,7 +264,7 @@ class Instance:
             self.durable = flying.records[-1].seq
         if flying is not None and flying.change is not None and flying.change.checkpoint:
             later = self.pending.records if self.pending is not None else []
-            self.tail = Tail.behind(later, len(flying.change.checkpoint))
+            self.tail = Tail.behind(later, checkpoint.cost(flying.change.checkpoint))
         ready = [start for seq, start in self.starts if seq <= self.durable]
         if ready:
             self.starts = [(seq, start) for seq, start in self.starts if seq > self.durable]
@@ -299,8 +312,9 @@ def _merged(appends: list[Append], merged: Append) -> Append:
     for append in appends:
         merged.consumed += append.consumed
         merged.effects += append.effects
-        merged.attempts += append.attempts
-        merged.attempts_done += append.attempts_done
+        merged.payloads |= append.payloads
+        merged.kept |= append.kept
+        merged.count(append.attempts, append.attempts_done)
         merged.change = append.change or merged.change
     return merged
 

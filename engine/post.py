@@ -139,7 +139,9 @@ def testimony(instance: Instance) -> list[Decision]:
     for append in (instance.flying, instance.pending):
         if append is None:
             continue
-        results = {r.seq: bodies.decode(r.body).r for r in append.records}
+        results = {
+            r.seq: bodies.fill(bodies.decode(r.body), append.payloads).r for r in append.records
+        }
         found += [
             Decision(e.key, "landed", results[e.outcome_seq], why="the caller's late answer")
             for e in append.effects

@@ -18,7 +18,16 @@ from . import sqlite_inbox, sqlite_reads, sqlite_schema, sqlite_sessions
 from .errors import NoStore, StoreUnavailable, WeakDurability
 from .records import Record
 from .sqlite_append import is_value, write_batch, write_each
-from .sqlite_link import MEMORY, SYNCHRONOUS, Creator, Link, Links, Sleep, database_path
+from .sqlite_link import (
+    MEMORY,
+    SYNCHRONOUS,
+    WAL_BYTES_MAX,
+    Creator,
+    Link,
+    Links,
+    Sleep,
+    database_path,
+)
 from .sqlite_step import Doomed, SqliteStepTransaction
 from .store import (
     STEP_SECONDS_MAX,
@@ -36,6 +45,7 @@ from .store import (
 )
 
 T = TypeVar("T")
+LOG_PAGE = 10_000
 _REPEATS_MAX = 3  # of what may be repeated after an ambiguous commit
 
 
@@ -55,6 +65,7 @@ class SqliteStore:
         synchronous: str = "FULL",
         create: bool = True,
         creator: Creator | None = None,
+        wal_bytes_max: int = WAL_BYTES_MAX,
         sleep: Sleep = asyncio.sleep,
         now: Callable[[], int] = _wall_clock,
     ) -> None:
@@ -63,7 +74,7 @@ class SqliteStore:
             raise WeakDurability(path, "synchronous", synchronous, "FULL")
         self.weak = SYNCHRONOUS[synchronous] < SYNCHRONOUS["FULL"]
         self.path, self._may_create = path, create
-        self.links = Links(path, synchronous, creator, sleep)
+        self.links = Links(path, synchronous, creator, sleep, wal_bytes_max)
         self._now = now
 
     async def open(self) -> None:
@@ -213,6 +224,10 @@ class SqliteStore:
             return result
         raise StoreUnavailable(self.path, f"{_REPEATS_MAX} commits in a row failed")
 
+    def tidy(self, idle: bool) -> None:
+        """Fold the write-ahead log into the file: some of it when idle, all when it is large."""
+        self.links.tidy(idle)
+
     # --- reads --------------------------------------------------------------------------------
 
     def changes(self) -> int:
@@ -244,8 +259,16 @@ class SqliteStore:
         )
 
     async def log(self, execution: int, after: int = -1) -> builtins.list[Record]:
-        """The records beyond `after`."""
-        return await self.links.read(lambda link: sqlite_reads.log(link, execution, after))
+        """The records beyond `after`, page by page: no reader holds back the write-ahead log."""
+        found: builtins.list[Record] = []
+        while True:
+            page = await self.links.read(
+                lambda link, after=after: sqlite_reads.log(link, execution, after, LOG_PAGE)
+            )
+            found += page
+            if len(page) < LOG_PAGE:
+                return found
+            after = page[-1].seq
 
     async def messages(self, execution: int, after: int = 0) -> builtins.list[MessageRow]:
         """The messages beyond number `after`, consumed or not."""

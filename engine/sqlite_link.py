@@ -7,6 +7,7 @@ busy timeout 0, own back-off. No statement about executions or sessions lives he
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import threading
 import time
@@ -30,9 +31,14 @@ T = TypeVar("T")
 Creator = Callable[[], sqlite3.Connection]
 Sleep = Callable[[float], Awaitable[None]]
 
+_LOG = logging.getLogger("perdure")
 MEMORY = ":memory:"
 SYNCHRONOUS = {"NORMAL": 1, "FULL": 2, "EXTRA": 3}
-WAL_BYTES_KEPT = 64 * 1024 * 1024
+WAL_BYTES_MAX = 64 * 1024 * 1024
+"""A write-ahead log beyond this is folded into the file at once, idle or not (rule 77)."""
+COMMITS_MIN = 250
+"""Commits, or writes of someone else, after which it is worth folding it while idle."""
+_PAGE_BYTES = 4096
 PATIENCE_SECONDS = 5.0
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 # What a statement of ours can do wrong; everything else is the machine's or the file's fault.
@@ -125,8 +131,16 @@ class Link:
 class Links:
     """The writer, the reader and the beat's connection of one database; lazily opened."""
 
-    def __init__(self, path: str, synchronous: str, creator: Creator | None, sleep: Sleep) -> None:
+    def __init__(
+        self,
+        path: str,
+        synchronous: str,
+        creator: Creator | None,
+        sleep: Sleep,
+        wal_bytes_max: int = WAL_BYTES_MAX,
+    ) -> None:
         self.path = path
+        self._wal_bytes_max, self._commits = wal_bytes_max, 0
         self.memory = path == MEMORY
         self.sleep = sleep
         self._synchronous = synchronous
@@ -163,7 +177,9 @@ class Links:
             link = Link(core)
             link.run("PRAGMA busy_timeout = 0")
             link.run("PRAGMA recursive_triggers = ON")  # else OR REPLACE passes the triggers by
-            link.run(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
+            link.run(f"PRAGMA journal_size_limit = {self._wal_bytes_max}")
+            # The committer's business; this is for a process that writes without one.
+            link.run(f"PRAGMA wal_autocheckpoint = {2 * self._wal_bytes_max // _PAGE_BYTES}")
             journal = link.rows("PRAGMA journal_mode = WAL")[0][0]
             link.run(f"PRAGMA synchronous = {self._synchronous}")
             self._read_back(link, str(journal).lower())
@@ -302,7 +318,31 @@ class Links:
             if self.memory:
                 self._mutex.release()
 
+    def tidy(self, idle: bool) -> None:
+        """Fold the write-ahead log into the file; nothing while somebody writes (rule 77).
+
+        PASSIVE waits for nobody; TRUNCATE gives up at once when a reader stands in the way, and is
+        tried again later.
+        """
+        if self.memory or self.write_lock().locked():
+            return
+        large = self._commits % 16 == 0 and self._wal_bytes() > self._wal_bytes_max
+        if not large and not (idle and self._commits >= COMMITS_MIN):
+            return
+        try:
+            self.link("writer").rows(f"PRAGMA wal_checkpoint({'TRUNCATE' if large else 'PASSIVE'})")
+        except sqlite3.Error as error:
+            _LOG.warning("the write-ahead log of %s stays as it is: %s", self.path, error)
+        self._commits = 1
+
+    def _wal_bytes(self) -> int:
+        try:
+            return Path(f"{self.path}-wal").stat().st_size
+        except OSError:
+            return 0
+
     def _commit(self, link: Link) -> None:
+        self._commits += 1
         try:
             link.run("COMMIT")
         except Exception as error:

@@ -57,10 +57,10 @@ def listing(link: Link, workflow: str | None, status: str | None, limit: int) ->
     return [execution_row(tuple(row)) for row in rows]
 
 
-def log(link: Link, execution: int, after: int) -> list[Record]:
-    """The records beyond `after`."""
+def log(link: Link, execution: int, after: int, limit: int) -> list[Record]:
+    """The first records beyond `after`."""
     query = select(*_RECORD_COLUMNS).where(_log.execution == execution, _log.seq > after)
-    rows = link.core.execute(query.order_by(_log.seq)).fetchall()
+    rows = link.core.execute(query.order_by(_log.seq).limit(limit)).fetchall()
     return [record(tuple(row)) for row in rows]
 
 

@@ -166,6 +166,15 @@ class Append:
     attempts: list[AttemptRow] = field(default_factory=list[AttemptRow])
     attempts_done: list[str] = field(default_factory=list[str])  # sites whose counters go
     change: RowChange | None = None
+    # Large values by digest, for the committer to `keep` before; no store writes them in `append`.
+    payloads: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    kept: set[str] = field(default_factory=set[str])  # of the payloads, what is stored
+
+    def count(self, attempts: Sequence[AttemptRow], done: Sequence[str]) -> None:
+        """Counters in order of time: a later end takes an earlier count with it."""
+        self.attempts = [a for a in self.attempts if a.site not in done]
+        self.attempts += attempts
+        self.attempts_done += done
 
 
 class Appended(NamedTuple):
@@ -293,6 +302,11 @@ class Store(Protocol):
 
     async def keep(self, execution: int, digest: bytes, body: bytes) -> None:
         """Store a large value before the batch whose record refers to it (rule 13)."""
+        ...
+
+    def tidy(self, idle: bool) -> None:
+        """Housekeeping between two batches; `idle`: nothing is pending. Never raises for its own
+        sake, waits for nobody and may do nothing (rule 77)."""
         ...
 
     # --- reads --------------------------------------------------------------------------------

@@ -252,7 +252,7 @@ class Worker:
     async def _take(self, claimed: Claimed) -> None:
         """Load what was claimed; a log that cannot be folded stalls its execution, no other."""
         try:
-            self._load(claimed)
+            await self._load(claimed)
         except Exception as defect:
             told = "".join(traceback.format_exception(defect))
             instance = self.instances.get(claimed.row.key)
@@ -270,9 +270,11 @@ class Worker:
         except (Fenced, Ambiguous) as gone:
             self.committer.lose(gone)
 
-    def _load(self, claimed: Claimed) -> None:
-        row = claimed.row
-        instance = loading.load(self.programs[row.net], claimed, self.session)
+    async def _load(self, claimed: Claimed) -> None:
+        row, program = claimed.row, self.programs[claimed.row.net]
+        instance = loading.load(program, claimed, self.session)
+        value = loading.values_of(program)
+        instance.state = await loading.resolve(self.store, row.id, instance.state, value)
         self.instances[row.key] = instance
         if row.recoveries >= RECOVERIES_MAX:
             self.driver.stall(instance, f"recovered {row.recoveries} times without progress")

@@ -200,12 +200,17 @@ class Net:
     transitions: tuple[Transition, ...]
     sites: tuple[Site, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict[str, str])  # variable -> type, in words
+    classes: Mapping[str, str] = field(default_factory=dict[str, str])  # class -> its fields
     glue: Mapping[str, str] = field(default_factory=dict[str, str])  # vanishing place -> digest
     initial: str = "start"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "transitions", tuple(sorted(self.transitions, key=_in_order)))
-        for name in ("types", "glue"):  # a caller's dict may change; what is in here may not
+        for name in (
+            "types",
+            "classes",
+            "glue",
+        ):  # a caller's dict may change; what is in here may not
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __hash__(self) -> int:
@@ -228,21 +233,22 @@ class Net:
 
     @cached_property
     def digest(self) -> str:
-        """BLAKE2b over what decides behaviour: structure, frames, types, sites, glue."""
+        """BLAKE2b over what decides behaviour: structure, frames, types, sites, glue.
 
-        def bare(part: Place | Transition | Site) -> dict[str, object]:
-            row = asdict(part)
-            for name in ("span", "block"):
-                row.pop(name, None)
-            return row
-
+        In order, since a log tells transitions by number. What only people read is left out:
+        spans, and the names of what never rests, which show conditions as they are written.
+        """
+        vanishing = {p.name for p in self.places if p.kind is PlaceKind.VANISHING}
+        met = dict.fromkeys(n for t in self.transitions for n in (*t.take, *t.put))
+        hidden = {name: f"~{i}" for i, name in enumerate(n for n in met if n in vanishing)}
         body = {
             "name": self.name,
-            "places": sorted((bare(p) for p in self.places), key=lambda r: str(r["name"])),
-            "transitions": [bare(t) for t in self.transitions],
-            "sites": sorted((bare(s) for s in self.sites), key=lambda r: str(r["name"])),
+            "places": sorted((_bare(p, hidden) for p in self.places), key=_name),
+            "transitions": [_bare(t, hidden) for t in self.transitions],
+            "sites": sorted((_bare(s, hidden) for s in self.sites), key=_name),
             "types": dict(self.types),
-            "glue": dict(self.glue),
+            "classes": dict(self.classes),
+            "glue": {hidden.get(name, name): text for name, text in self.glue.items()},
             "initial": self.initial,
         }
         raw = msgspec.json.encode(body, order="deterministic")
@@ -270,3 +276,23 @@ def _in_order(t: Transition) -> tuple[object, ...]:
     """By the place it leaves, then by exit: that order counts. And all that the digest looks at."""
     stack = (t.stack_op or "", t.stack, t.outer_stack)
     return (t.take, t.exit, t.name, t.put, t.read, t.kind, t.binds, t.site, stack)
+
+
+def _bare(part: Place | Transition | Site, hidden: Mapping[str, str]) -> dict[str, object]:
+    """A part without what does not decide behaviour; names of vanishing places are replaced."""
+    row = asdict(part)
+    for name in ("span", "block"):
+        row.pop(name, None)
+    for name in ("take", "put", "read"):
+        if name in row:
+            row[name] = [hidden.get(place, place) for place in row[name]]
+    name = hidden.get(part.name, part.name)
+    if isinstance(part, Transition) and part.take and part.take[0] in hidden:
+        place = part.take[0]  # its ways out are named after it
+        name = name.replace(f"{place}: ", f"{hidden[place]}: ")
+    row["name"] = name
+    return row
+
+
+def _name(row: Mapping[str, object]) -> str:
+    return str(row["name"])

@@ -237,7 +237,7 @@ async def _log(
         if definition is None:
             what = f"the net of {id} is not stored here, so its marking cannot be told"
             raise Refusal(what, f"perdure audit --id {id}")
-        state = view.state_at(definition, records, at)
+        state = await view.state_at(store, row, definition, records, at)
         shown = [view.record(net, r) for r in records if r.seq <= at]
         return shown, view.marking(definition.net, state)
 

@@ -17,6 +17,7 @@ from typing import Any
 from ...model.compiler import compile_workflow
 from ...model.errors import PerdureError
 from ...model.language.workflows import Workflow
+from ...model.modules import file_name
 from ...model.program import Program
 from .answers import Refusal
 
@@ -90,30 +91,15 @@ def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise Refusal(f"there is no file {path}", _TARGET)
     path = path.resolve()
-    folder, parts = path.parent, [path.stem]
-    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
-        package = _loaded_package(folder)
-        parts.insert(0, package or folder.name)
-        if package:
-            return _import(".".join(parts), str(path))
-        folder = folder.parent
-    name = ".".join(parts)
+    name, folder = file_name(path)
     loaded = sys.modules.get(name)
     if loaded is not None and Path(getattr(loaded, "__file__", None) or "").resolve() != path:
         fix = "give it a name of its own, or use package.module:workflow"
         raise Refusal(f"{path.name} has the name of another module, {name!r}", fix)
-    if str(folder) not in sys.path:
+    package = name.partition(".")[0]
+    if package not in sys.modules and str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     return _import(name, str(path))
-
-
-def _loaded_package(folder: Path) -> str:
-    """The package that this process has loaded from a folder: its name need not be the folder's."""
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None) or ""
-        if file.endswith("__init__.py") and Path(file).resolve().parent == folder:
-            return name
-    return ""
 
 
 def _import(name: str, target: str) -> ModuleType:

@@ -87,7 +87,10 @@ def told(t: Transition) -> str:
     what, _, way = t.name.rpartition(": ")
     if way.startswith("except "):
         return "a handler takes the exception"
-    return "" if way in _SILENT else _LABELS.get(way, t.name).format(f"`{what}`")
+    if way in _SILENT:
+        return ""
+    # The name shows a condition as it is written: braces in it are the author's.
+    return _LABELS[way].format(f"`{what}`") if way in _LABELS else t.name
 
 
 def walk(net: Net, firings: Sequence[int]) -> tuple[Stop, ...]:

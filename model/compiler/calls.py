@@ -27,6 +27,7 @@ from .callees import (
     steps_in,
 )
 from .edits import source, wrapped
+from .kinds import is_open
 
 UNUSED = "-"
 """As `binds`: nobody uses the result."""
@@ -160,7 +161,7 @@ class Calls:
         if isinstance(node, ast.Name) and node.id in build.local and node.id not in unstable:
             return node.id
         value = self.lift(node)
-        kind = "expression" if hint is None else "annotation"
+        kind = "expression" if hint is None or is_open(hint) else "annotation"
         variable = build.temp(Origin(kind, node, hint), f"{site}({parameter})")
         build.glue(assign(variable, value, node))
         return variable

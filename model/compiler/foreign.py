@@ -68,7 +68,7 @@ class _Walk:
         """The last part of a name of asyncio and its like: `gather`; empty for others."""
         found = reach(node, self.resolve)
         if found is None and isinstance(node, ast.Attribute):
-            base = self.kinds.of(node.value)
+            base = self.kinds.kind(node.value)
             if not isinstance(base, type):
                 base = reach(node.value, self.resolve)
             found = base if base is not None and not inspect.ismodule(base) else None

@@ -71,7 +71,7 @@ def _unfit(node: ast.expr, function: Function, kinds: Kinds) -> str:
                 return ""
         case _:
             pass
-    kind = kinds.of(node)
+    kind = kinds.kind(node)
     if kind is UNKNOWN or kind is Any:
         return ""
     plain: Any = get_origin(kind) or kind

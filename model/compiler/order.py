@@ -79,6 +79,6 @@ class _Line:
         if isinstance(target, type) or any(target is plain for plain in _PLAIN):
             return False
         if isinstance(call.func, ast.Attribute):
-            kind = self.kinds.of(call.func.value)
+            kind = self.kinds.kind(call.func.value)
             return kind not in _VALUES
         return True

@@ -26,7 +26,7 @@ def to_json(net: Net, *, indent: int = 2) -> str:
     """Write a net as JSON, digest first; equal nets give equal text."""
     body: dict[str, object] = {"digest": net.digest}
     body |= {f.name: getattr(net, f.name) for f in fields(net)}
-    body |= {"types": dict(net.types), "glue": dict(net.glue)}
+    body |= {name: dict(getattr(net, name)) for name in ("types", "classes", "glue")}
     raw = msgspec.json.encode(body)
     return msgspec.json.format(raw, indent=indent).decode() + "\n"
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from ..errors import DefinitionError
+from ..modules import stored_module
 from . import bodies
 from .calls import Call
 from .direct import run_direct
@@ -46,7 +47,7 @@ class Workflow(Generic[P, R]):
     @property
     def reference(self) -> str:
         """`module:qualname`, by which another process finds the workflow."""
-        return f"{self.module}:{self.qualname}"
+        return f"{stored_module(self.module)}:{self.qualname}"
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """Return the values of all parameters in order, with defaults; TypeError if they misfit."""

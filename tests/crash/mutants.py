@@ -108,7 +108,7 @@ MUTANTS = [
         "no fence",
         no_fence,
         "sequence",
-        "after world.step price 1",
+        "after store.append 2",
         Kind.STOPPED,
         Rule.FENCED,
     ),

@@ -181,7 +181,7 @@ async def test_every_checkpoint_is_what_the_log_leads_to(tmp_path: Path) -> None
     assert len(kept) >= 2
     for seq, raw in kept:
         state = fold(program, None, [r for r in records if r.seq <= seq], value)
-        assert checkpoint.encode(program.net, state) == raw
+        assert checkpoint.like(program.net, state, raw)
         start = checkpoint.decode(program.net, raw, value)
         tail = [r for r in records if r.seq > seq]
         assert fold(program, start, tail, value) == fold(program, None, records, value)
