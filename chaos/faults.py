@@ -26,11 +26,13 @@ class Kind(StrEnum):
     CRASH = "crash"
     CRASH_SENT = "crash, request on its way"  # it lands in the next life, unless it is refused then
     STOPPED = "stopped until taken over"  # the process stands still and wakes as a zombie
+    ASLEEP = "stopped until all is over"  # the same, but it wakes when the execution has settled
     NOT_COMMITTED = "ambiguous, not committed"
     COMMITTED = "ambiguous, committed"
     RAISES = "raises before landing"
     LANDS_AND_RAISES = "lands, then raises"
     HANGS = "hangs past its timeout"  # and lands after it, unless it is refused then
+    CANCELLED = "cancelled by somebody"  # no fault: another process sends the wish (rule 42)
 
 
 class Boundary(NamedTuple):
@@ -64,18 +66,23 @@ class Fault(NamedTuple):
 
 _EDGES: dict[str, tuple[tuple[Kind, ...], tuple[Kind, ...]]] = {
     "read": ((Kind.CRASH,), (Kind.CRASH,)),
-    "write": ((Kind.CRASH,), (Kind.CRASH, Kind.STOPPED)),
-    # The only commit whose doubt is the engine's own; the others the store repeats itself.
+    "write": ((Kind.CRASH,), (Kind.CRASH, Kind.STOPPED, Kind.ASLEEP)),
+    # Of these commits the doubt is the engine's own; the others the store repeats itself.
     "commit": (
-        (Kind.CRASH, Kind.STOPPED, Kind.NOT_COMMITTED),
-        (Kind.CRASH, Kind.STOPPED, Kind.COMMITTED),
+        (Kind.CRASH, Kind.STOPPED, Kind.ASLEEP, Kind.NOT_COMMITTED),
+        (Kind.CRASH, Kind.STOPPED, Kind.ASLEEP, Kind.COMMITTED),
     ),
     "call": (
         (Kind.CRASH, Kind.CRASH_SENT, Kind.RAISES),
-        (Kind.CRASH, Kind.STOPPED, Kind.LANDS_AND_RAISES),
+        (Kind.CRASH, Kind.STOPPED, Kind.ASLEEP, Kind.LANDS_AND_RAISES),
     ),
     "question": ((Kind.CRASH, Kind.RAISES), (Kind.CRASH, Kind.LANDS_AND_RAISES)),
     "transactional": ((Kind.CRASH, Kind.RAISES), (Kind.CRASH, Kind.LANDS_AND_RAISES)),
+    # Its write lock is held until it has committed: a process that stops there stops them all.
+    "own commit": (
+        (Kind.CRASH, Kind.NOT_COMMITTED),
+        (Kind.CRASH, Kind.STOPPED, Kind.ASLEEP, Kind.COMMITTED),
+    ),
     "moment": ((Kind.CRASH,), ()),
 }
 """Nature of an operation -> faults at its two edges."""
@@ -94,3 +101,14 @@ def single_faults(points: Sequence[Point]) -> Iterator[Fault]:
     for point in points:
         for kind in point.kinds:
             yield Fault(point.boundary, kind)
+
+
+def cancels(points: Sequence[Point]) -> Iterator[Fault]:
+    """A cancel at every boundary where another process can write: not within a transaction, which
+    keeps the only writer of SQLite, and not beside a moment of the clock.
+    """
+    locked = [kinds("transactional", edge) for edge in Edge]
+    for boundary, fitting in points:
+        inside = boundary.operation in ("transaction", "step commit") or fitting in locked
+        if boundary.port != "clock" and not inside:
+            yield Fault(boundary, Kind.CANCELLED)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 import math
-from collections.abc import Callable, Coroutine
+import warnings
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from ..engine.clock import Timer
@@ -43,6 +46,11 @@ class Time:
         moment = self.now + math.ceil(seconds * 1e6)
         heapq.heappush(self._happenings, (moment, self._count, what))
 
+    @property
+    def awaited(self) -> bool:
+        """Something is still to happen outside."""
+        return bool(self._happenings)
+
     def pass_until(self, moment: int | None) -> None:
         """Go to the next happening or to `moment`, whichever is first."""
         if self._happenings and (moment is None or self._happenings[0][0] <= moment):
@@ -55,17 +63,10 @@ class Time:
             self.now = max(self.now, moment)
 
 
-class _Jump:
-    """The selector of a loop without files: it lets virtual time pass."""
-
-    def __init__(self, time: Time) -> None:
-        self._time = time
+class _Nothing:
+    """The selector of a loop without files: nothing ever comes, and nobody waits for it."""
 
     def select(self, timeout: float | None) -> list[Any]:
-        if timeout is None:
-            self._time.pass_until(None)
-        elif timeout > 0:
-            self._time.pass_until(self._time.now + math.ceil(timeout * 1e6))
         return []
 
     def close(self) -> None:
@@ -73,19 +74,29 @@ class _Jump:
 
 
 class SimLoop(asyncio.BaseEventLoop):
-    """An event loop in virtual time: no file, no socket, no thread, always the same order."""
+    """An event loop in virtual time: no file, no socket, no thread, always the same order.
+
+    It never waits. Whoever holds several of them gives each its `turn` and lets time pass when none
+    is `due`: that is how processes are interleaved.
+    """
+
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[asyncio.TimerHandle]
 
     def __init__(self, time: Time) -> None:
         super().__init__()
-        self._simulated = time
-        self._selector = _Jump(time)
+        self.simulated = time
+        self._selector = _Nothing()
+        # After some months a float of seconds is coarser than asyncio's nanosecond: a timer that
+        # is due by `next_moment` would not run, for ever.
+        self._clock_resolution = 1e-8
         self.set_exception_handler(self._noticed)
         self.defects: list[BaseException] = []
         self.abandoned = False
 
     def time(self) -> float:
         """Virtual seconds."""
-        return self._simulated.now / 1e6
+        return self.simulated.now / 1e6
 
     def _noticed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
@@ -98,11 +109,37 @@ class SimLoop(asyncio.BaseEventLoop):
     def _write_to_self(self) -> None:
         return None
 
+    @property
+    def next_moment(self) -> int | None:
+        """When the earliest timer fires, in virtual microseconds."""
+        moments = [handle.when() for handle in self._scheduled if not handle.cancelled()]
+        return math.ceil(round(min(moments) * 1e6, 3)) if moments else None
+
+    @property
+    def due(self) -> bool:
+        """Something can run at this moment."""
+        if self._ready:
+            return True
+        moment = self.next_moment
+        return moment is not None and moment <= self.simulated.now
+
+    def turn(self) -> None:
+        """Run once everything that can run now."""
+        self.call_soon(self.stop)
+        self.run_forever()
+
     def abandon(self) -> None:
         """Drop everything that was going on, as the death of the process does."""
         self.abandoned = True
-        for task in asyncio.all_tasks(self):
-            _close(task.get_coro())
+        log = logging.getLogger("perdure")
+        log.disabled = True  # what a dead process would have said about its own end
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                for task in asyncio.all_tasks(self):
+                    _close(task.get_coro())
+        finally:
+            log.disabled = False
         self.close()
 
 
@@ -110,16 +147,34 @@ def _close(coroutine: Any) -> None:
     """End a coroutine where it stands; what its `finally` blocks try is of no effect any more."""
     try:
         coroutine.close()
-    except (RuntimeError, SystemExit):
+    except Exception:
         return
+
+
+def let_pass(time: Time, loops: Sequence[SimLoop]) -> None:
+    """Go to the next moment at which something happens, in a loop or outside.
+
+    Raises `NothingLeft` with the tasks that wait, when nothing ever will.
+    """
+    moments = [moment for loop in loops if (moment := loop.next_moment) is not None]
+    try:
+        time.pass_until(min(moments, default=None))
+    except NothingLeft as hang:
+        waiting = [task for loop in loops for task in asyncio.all_tasks(loop)]
+        raise NothingLeft(f"{hang}: {[repr(task) for task in waiting]}") from None
 
 
 def run(loop: SimLoop, main: Coroutine[Any, Any, T]) -> T:
     """Run to the end; a task that died of a defect on the way fails the run."""
-    result = loop.run_until_complete(main)
+    task = loop.create_task(main)
+    while not task.done():
+        if loop.due:
+            loop.turn()
+        else:
+            let_pass(loop.simulated, [loop])
     if loop.defects:
         raise loop.defects[0]
-    return result
+    return task.result()
 
 
 class SimClock:

@@ -6,17 +6,18 @@ No property is decided here: see model/analysis.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ..model.analysis import Finding as Found
 from ..model.analysis import Report, Severity, check
 from ..model.compiler import compile_workflow
-from ..model.compiler.findings import Finding
+from ..model.compiler.findings import Finding, ignored
 from ..model.language.workflows import Workflow
 from ..model.net import Net
+from ..model.problems import told
 from ..model.program import Program
-from .rendering import problem, told_finding
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,13 @@ class Verified:
         return {**entry, "findings": [*(found if isinstance(found, list) else []), *warnings]}
 
 
+def net_verdict(entry: Mapping[str, Any]) -> str:
+    """The verdict of one element of `nets`: violated beats inconclusive beats holds."""
+    found = {p["verdict"] for p in entry["properties"]}
+    found |= {"violated" for f in entry["findings"] if f["severity"] == "error"}
+    return next((v for v in ("violated", "inconclusive") if v in found), "holds")
+
+
 def verify(
     workflow: Workflow[..., Any],
     properties: Sequence[str] = (),
@@ -51,7 +59,14 @@ def verify(
 ) -> Verified:
     """Compile and check one workflow; raises `CompileError` and `UnknownProperty`."""
     program = compile_workflow(workflow)
-    return Verified(program, verify_net(program.net, properties, limits, end))
+    report = verify_net(program.net, properties, limits, end)
+    heard = tuple(f for f in report.findings if not _ignored(f))
+    return Verified(program, replace(report, findings=heard))
+
+
+def _ignored(f: Found) -> bool:
+    """Whether the author ignores a warning by a comment in the source; errors stay."""
+    return f.severity is Severity.WARNING and f.span is not None and ignored(f.code, f.span)
 
 
 def verify_net(
@@ -102,7 +117,7 @@ def told_report(verified: Verified | Report) -> str:
     width = max((len(v.name) for v in report.properties), default=0)
     for v in report.properties:
         states = f", {v.states} states" if v.states is not None else ""
-        seconds = f", {v.seconds:.3f} s" if v.seconds is not None else ""
+        seconds = f", {_duration(v.seconds)}" if v.seconds is not None else ""
         how = f"{v.evidence} ({v.method}{states}{seconds})"
         lines.append(f"  {v.name.ljust(width)}  {v.verdict}  {how}{f': {v.why}' if v.why else ''}")
         if v.witness is not None:
@@ -111,7 +126,7 @@ def told_report(verified: Verified | Report) -> str:
     assumed = sorted({a for v in report.properties for a in v.assumptions})
     lines += [f"  assuming: {text}" for text in assumed]
     findings = [
-        problem(
+        told(
             f.code,
             f.message,
             f.span,
@@ -123,5 +138,9 @@ def told_report(verified: Verified | Report) -> str:
         for f in report.findings
     ]
     if isinstance(verified, Verified):
-        findings += map(told_finding, warnings_of(verified.program))
+        findings += map(str, warnings_of(verified.program))
     return "\n\n".join(["\n".join(lines), *findings])
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"

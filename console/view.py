@@ -14,10 +14,10 @@ from ..engine import bodies, kernel
 from ..engine.bodies import Body
 from ..engine.definitions import Definition
 from ..engine.kernel import State, Wait
-from ..engine.loading import fold
+from ..engine.loading import fold, resolve
 from ..engine.looking import View, definition_of, required, view
 from ..engine.records import NO_TRANSITION, Kind, Record
-from ..engine.store import EffectRow, ExecutionRow
+from ..engine.store import EffectRow, ExecutionRow, Store
 from ..engine.stored import Stored, stored
 from ..model.marking import Entry, Token
 from ..model.net import Net, PlaceKind
@@ -34,9 +34,12 @@ _AT_WORK = {
 Document = dict[str, Any]
 
 
-def state_at(definition: Definition, records: Sequence[Record], seq: int) -> State:
+async def state_at(
+    store: Store, row: ExecutionRow, definition: Definition, records: Sequence[Record], seq: int
+) -> State:
     """The state after record `seq`."""
-    return fold(definition, None, [r for r in records if r.seq <= seq], stored)
+    state = fold(definition, None, [r for r in records if r.seq <= seq], stored)
+    return await resolve(store, row.id, state, stored)
 
 
 # --- as documents -------------------------------------------------------------------------------
@@ -205,6 +208,7 @@ def says(body: Body) -> str:
         body.status,
         f"value {_short(body.r)}" if bytes(body.r) else "",
         f"error {_short(body.e)}" if bytes(body.e) else "",
+        *(f"{field} in payload {digest[:8]}" for field, digest in body.x.items()),
         body.why.strip().rsplit("\n", 1)[-1],
     ]
     return ", ".join(part for part in parts if part)
@@ -214,7 +218,7 @@ def ended(seen: View) -> Document:
     """How it ended: value, error or reason of the last record that says so."""
     if seen.last is None or seen.last.kind not in (Kind.FINISHED, Kind.STALLED):
         return {}
-    body = bodies.decode(seen.last.body)
+    body = seen.told
     found: Document = {}
     if bytes(body.r):
         found["value"] = Stored(bytes(body.r)).json()

@@ -10,6 +10,8 @@ What is looked at, in this order, for one execution:
 5. the ledger of effects: exactly what the records say, nothing else;
 6. the row: status and checkpoint are what the records lead to.
 
+Before 2, every payload that is referred to is there and has its digest.
+
 No user code runs, nothing is repaired, nothing is written. Honest limit: records cut off at the
 end of a log that leave no trace in row, messages or ledger cannot be missed from inside.
 """
@@ -17,6 +19,7 @@ end of a log that leave no trace in row, messages or ledger cannot be missed fro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
@@ -25,9 +28,11 @@ import msgspec
 
 from ..model.marking import IllegalFiring, Wiring, wire
 from ..model.net import Net, Transition, TransitionKind
+from ..model.values import payload_digest
 from . import bodies, checkpoint, kernel
 from .bodies import Body
 from .definitions import read as read_definition
+from .kept import digests, resolved
 from .kernel import KIND_OF, State
 from .post import CANCEL, DESK, EVIDENCE
 from .records import NO_TRANSITION, Kind, Record, broken, genesis
@@ -54,7 +59,7 @@ _TAKES_MAIL = (TransitionKind.RECEIVE, TransitionKind.CANCEL)
 class Problem(NamedTuple):
     """One thing that is wrong with a history; `seq` is the record it shows at."""
 
-    kind: str  # "chain", "start", "firing", "message", "ledger", "row" or "definition"
+    kind: str  # "chain", "start", "firing", "message", "ledger", "row", "payload", "definition"
     seq: int | None
     says: str
 
@@ -66,6 +71,7 @@ class History(NamedTuple):
     records: Sequence[Record]
     messages: Sequence[MessageRow]
     effects: Sequence[EffectRow]
+    payloads: Mapping[str, bytes | None] = {}  # what records and checkpoint refer to, by digest
 
 
 @dataclass(frozen=True)
@@ -94,8 +100,24 @@ async def audit(store: Store, row: ExecutionRow) -> Audited:
         records = await store.log(row.id)
     except ValueError as error:  # a kind that no engine writes
         return Audited(row.key, row.workflow, 0, (Problem("chain", None, str(error)),))
-    history = History(row, records, await store.messages(row.id), await store.effects(row.id))
+    payloads: dict[str, bytes | None] = {}
+    for digest in _referred(raw, row, records):
+        payloads[digest] = await store.payload(row.id, bytes.fromhex(digest))
+    messages, effects = await store.messages(row.id), await store.effects(row.id)
+    history = History(row, records, messages, effects, payloads)
     return Audited(row.key, row.workflow, len(records), tuple(judge(raw, history)))
+
+
+def _referred(raw: bytes | None, row: ExecutionRow, records: Sequence[Record]) -> list[str]:
+    """Digests of payloads, as far as the history can be read at all; `judge` says what cannot."""
+    found: dict[str, None] = {}
+    with suppress(msgspec.MsgspecError, ValueError, KeyError, TypeError):
+        for record in records:
+            found |= dict.fromkeys(sorted(bodies.references(record.body)))
+        if raw is not None and row.checkpoint is not None:
+            state = checkpoint.decode(read_definition(raw).net, row.checkpoint, stored)
+            found |= dict.fromkeys(digests(state.marking))
+    return list(found)
 
 
 def judge(definition: bytes | None, history: History) -> list[Problem]:
@@ -112,7 +134,17 @@ def judge(definition: bytes | None, history: History) -> list[Problem]:
         told = [bodies.decode(record.body) for record in records]
     except msgspec.MsgspecError as error:
         return [Problem("firing", None, f"a body cannot be read: {error}")]
-    return [*_started(row, records[0], told[0]), *_Judge(net, history, told).problems()]
+    lost = _payloads(history.payloads)
+    return lost or [*_started(row, records[0], told[0]), *_Judge(net, history, told).problems()]
+
+
+def _payloads(payloads: Mapping[str, bytes | None]) -> list[Problem]:
+    """A reference names what it refers to by its content."""
+    return [
+        Problem("payload", None, f"the payload {digest} is " + ("changed" if raw else "not stored"))
+        for digest, raw in payloads.items()
+        if raw is None or payload_digest(raw).hex() != digest
+    ]
 
 
 def _net(definition: bytes | None, row: ExecutionRow) -> Net | Problem:
@@ -323,7 +355,9 @@ class _Judge:
         row = self.history.row
         if row.checkpoint is None or row.checkpoint_seq != seq:
             return
-        if checkpoint.encode(self.net, state) != row.checkpoint:
+        payloads = {digest: raw or b"" for digest, raw in self.history.payloads.items()}
+        state = state._replace(marking=resolved(state.marking, payloads, stored))
+        if not checkpoint.like(self.net, state, row.checkpoint):
             self._say("row", seq, "the checkpoint is not what the records lead to")
 
     def _row(self, state: State) -> None:

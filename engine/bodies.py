@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from ..model.values import PAYLOAD_BYTES_MIN, payload_digest
+
 Raw = msgspec.Raw
 NOTHING = Raw(b"")
 
@@ -23,6 +25,8 @@ class Body(msgspec.Struct, omit_defaults=True, frozen=True):
     r: Raw = NOTHING  # result of a call, payload of a message, value of a finished execution
     e: Raw = NOTHING  # exception of a call or of a failed execution
     d: dict[str, Raw] = {}  # variables the glue changed
+    g: dict[str, Raw] = {}  # lists the glue only added to: the new elements
+    x: dict[str, str] = {}  # values above 8 KiB: "r", "e", "d NAME", "g NAME" -> digest of payload
     k: str = ""  # effect key: intent, and every record about that call
     m: int = 0  # number of the message this record takes
     n: int = 0  # attempts it took, where more than one
@@ -44,6 +48,11 @@ _ENCODE = msgspec.json.Encoder(order="deterministic").encode
 _DECODE = msgspec.json.Decoder(Body).decode
 
 
+def plain(text: str) -> str:
+    """The text with lone surrogates spelled out: a message of an error must not be poison."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def encode(body: Body) -> bytes:
     """The bytes that are stored and hashed."""
     return _ENCODE(body)
@@ -52,6 +61,47 @@ def encode(body: Body) -> bytes:
 def decode(raw: bytes) -> Body:
     """Read a stored body; a record of a newer format raises `msgspec.ValidationError`."""
     return _DECODE(raw)
+
+
+def refer(body: Body) -> tuple[Body, list[tuple[str, bytes]]]:
+    """The body with its large values by reference, and the payloads they are, by digest."""
+    kept: list[tuple[str, bytes]] = []
+    references: dict[str, str] = dict(body.x)
+
+    def left(field: str, raw: Raw) -> bool:
+        if len(text := bytes(raw)) <= PAYLOAD_BYTES_MIN:
+            return True
+        references[field] = payload_digest(text).hex()
+        kept.append((references[field], text))
+        return False
+
+    slim = msgspec.structs.replace(
+        body,
+        r=body.r if left("r", body.r) else NOTHING,
+        e=body.e if left("e", body.e) else NOTHING,
+        d={name: raw for name, raw in body.d.items() if left(f"d {name}", raw)},
+        g={name: raw for name, raw in body.g.items() if left(f"g {name}", raw)},
+        x=references,
+    )
+    return slim, kept
+
+
+def references(raw: bytes) -> set[str]:
+    """Digests of the payloads that a stored body refers to."""
+    return set(decode(raw).x.values()) if b'"x":' in raw else set()
+
+
+def fill(body: Body, payloads: Mapping[str, bytes]) -> Body:
+    """The body with its large values in place again; KeyError names a payload that is missing."""
+    found = {field: Raw(payloads[digest]) for field, digest in body.x.items()}
+    named = {"d": dict(body.d), "g": dict(body.g)}
+    for field, raw in found.items():
+        kind, _, name = field.partition(" ")
+        if name:
+            named[kind][name] = raw
+    return msgspec.structs.replace(
+        body, r=found.get("r", body.r), e=found.get("e", body.e), **named, x={}
+    )
 
 
 def raws(values: Mapping[str, Any]) -> dict[str, Raw]:

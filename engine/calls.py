@@ -10,26 +10,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from ..model.errors import StepFailed
-from ..model.language.effects import WITHOUT_END, Effect, InDoubt, Landed, Retry, Voided
+from ..model.language.effects import WITHOUT_END, Effect, Landed, Retry, Voided
 from ..model.language.steps import Step
 from ..model.net import TransitionKind
 from ..model.values import ValueRefused
 from . import post
+from .answers import arguments_of, attempts_of, shown, told, unsure
 from .bodies import Raw
 from .clock import Clock
 from .decisions import Decision
-from .driver import PROBES_MAX, Driver
+from .driver import KEEP_SECONDS, PROBES_MAX, Driver, earliest
+from .errors import StoreUnavailable, TransactionEnded
 from .instance import Instance
 from .kernel import Call, counter
 from .leases import Lease
-from .store import Ambiguous, AttemptRow, Fenced, Store
+from .store import Ambiguous, Append, Appended, AttemptRow, Fenced, Store
 from .world import Invocation, World
 
+RETRY_SECONDS = 0.1  # between attempts while the store cannot be used
 _PROBING = Retry(attempts=PROBES_MAX)
 _LOG = logging.getLogger("perdure")
 _FREE = frozenset({Effect.PURE, Effect.OBSERVE})
@@ -37,16 +41,21 @@ _FREE = frozenset({Effect.PURE, Effect.OBSERVE})
 
 @dataclass(eq=False)
 class Running:
-    """A call under way. `settling`: it has an intent, so it is never cut, only awaited."""
+    """A call under way. `settling`: it has an intent, so it is never cut, only awaited.
+
+    `waiting`: the user's function does not run now, its turn has not come.
+    """
 
     settling: bool
+    says: str  # which step of which execution, for people
     task: asyncio.Task[None] | None = None
     cancelled: bool = False
+    waiting: bool = True
 
     @property
     def begun(self) -> bool:
         """Whether the call may have left already."""
-        return self.task is not None
+        return self.task is not None and not self.waiting
 
     def cancel(self) -> None:
         """Give the call up, before or while it runs; its outcome is dropped."""
@@ -69,13 +78,15 @@ class Caller:
             lease,
         )
         self.tasks: set[asyncio.Task[None]] = set()
-        self.told: Callable[[], None] = _nobody_looks
+        self.ending: Callable[[], bool] = _goes_on
+        self.told: Callable[[], None] = _nothing
         driver.make_call = self.make
 
     def make(self, instance: Instance, call: Call) -> Running:
         """Start a call as soon as its causal past is durable (output commit, rule 22)."""
         step = instance.program.steps[call.site.name]
-        running = Running(call.role == "step" and step.effect.intent)
+        says = f"{instance.key}: {call.role} {call.site.name} ({step.effect})"
+        running = Running(call.role == "step" and step.effect.intent, says)
         free = call.role == "step" and step.effect in _FREE
         needed = -1 if free else instance.seq - 1
 
@@ -83,15 +94,20 @@ class Caller:
             if running.cancelled:
                 return
             work = self._guarded(instance, call, step, running)
-            running.task = asyncio.get_running_loop().create_task(work)
-            self.tasks.add(running.task)
-            running.task.add_done_callback(self.tasks.discard)
+            running.task = self.spawn(work)
 
         if needed <= instance.durable:
             start()
         else:
             instance.starts.append((needed, start))
         return running
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something beside the rest, until it ends or the worker stops."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
 
     async def _guarded(
         self, instance: Instance, call: Call, step: Step[..., Any], running: Running
@@ -113,33 +129,53 @@ class Caller:
             await self._in_transaction(instance, call, step, running)
             return
         while True:
-            await self._turn(instance, call, step)
+            await self._turn(instance, call, step, running)
+            if not instance.alive:
+                return  # another session has it: whoever asks for this call now is not us
             try:
                 result = await self._once(instance, call, step)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as raised:
+                error = self._stray(instance, running, raised)
+                await self._known(instance)
                 if not await self._failed(instance, call, step, running, error):
                     continue
             else:
+                await self._known(instance)
                 if not await self._answered(instance, call, step, running, result):
                     continue
             return
 
-    async def _turn(self, instance: Instance, call: Call, step: Step[..., Any]) -> None:
-        """Wait for the backoff and for enough lease; probes and undos wait in the driver."""
-        row = instance.attempts.get(counter(call))
-        moment = row.next_at if row else 0
+    def _stray(self, instance: Instance, running: Running, raised: BaseException) -> Exception:
+        """What a step failed with; a cancellation that nobody here sent is its own failure."""
+        if isinstance(raised, Exception):
+            return raised
+        if running.cancelled or not instance.alive or self.ending():
+            raise raised
+        task = asyncio.current_task()
+        while task is not None and task.cancelling():
+            task.uncancel()
+        return StepFailed("asyncio.CancelledError", "the step cancelled its own task")
+
+    async def _turn(
+        self, instance: Instance, call: Call, step: Step[..., Any], running: Running
+    ) -> None:
+        """Wait for a short backoff, for a probe's earliest moment, and for enough lease."""
+        running.waiting = True
+        moment = earliest(instance, call)
         while (left := moment - self.store.now()) > 0:
             await self.clock.sleep(left / 1e6)
         if not (call.role == "step" and step.effect in _FREE):
-            while not self.lease.may_call(self.clock.monotonic()):
+            while instance.alive and not self.lease.may_call(self.clock.monotonic()):
                 await self.clock.sleep(0.05)
+        running.waiting = False
 
     async def _once(
         self, instance: Instance, call: Call, step: Step[..., Any], tx: Any = None
     ) -> Any:
         order = (instance.key, instance.tenure, instance.durable)
+        late = partial(self._late, instance, call, step)
         invocation = Invocation(
-            call.role, step, _arguments(call, step), call.key, order, call.site.name, tx
+            call.role, step, arguments_of(call, step), call.key, order, call.site.name, tx, late
         )
         if step.timeout is None:  # else that of its probe and its undo too
             return await self.world.call(invocation)
@@ -155,15 +191,15 @@ class Caller:
         if not instance.alive:
             await self._testify(instance, call, step, result)
             return True
-        unsure = self._unsure(instance, call, result)
-        if unsure is not None:
-            self._later(instance, call, _PROBING, StepFailed("InDoubt", unsure))
-            return True
-        said = self._end(instance, call)
+        why = unsure(instance, call, result)
+        if why is not None:
+            return self._again(instance, call, _PROBING, StepFailed("InDoubt", why))
+        took = self._end(instance, call)
+        said = attempts_of(took)
         if call.role == "undo":
             self._fire(instance, call, _UNDONE if call.entry else TransitionKind.UNDID, said=said)
         elif call.role == "step":
-            self._landed(instance, call, step, result, said)
+            self._landed(instance, call, step, result, took)
         elif isinstance(result, Voided):
             self._fire(instance, call, TransitionKind.VOIDED, said={"by": "probe", **said})
         else:
@@ -171,22 +207,6 @@ class Caller:
             self._fire_value(instance, call, TransitionKind.SETTLED, value, said)
         self.driver.pump(instance)
         return True
-
-    def _unsure(self, instance: Instance, call: Call, result: Any) -> str | None:
-        """Why an answer of a probe settles nothing; None when it does, or is no probe's."""
-        if call.role != "probe" or isinstance(result, Voided):
-            return None
-        if isinstance(result, InDoubt):
-            return result.reason
-        if not isinstance(result, Landed):
-            return f"it answered {shown(result)}"
-        settled = self.driver.transition(instance, call.place, TransitionKind.SETTLED)
-        assert settled is not None
-        try:
-            post.result_codec(instance, settled).seal(cast("Landed[Any]", result).value)
-        except ValueRefused as refused:
-            return f"its value cannot be stored: {refused}"
-        return None
 
     async def _failed(
         self,
@@ -199,35 +219,39 @@ class Caller:
         """Fire what an exception means; False when the call is to be made again."""
         if running.cancelled or not instance.alive:
             return True
-        if call.role != "step":
-            retry = _PROBING if call.role == "probe" else WITHOUT_END
-            self._later(instance, call, retry, error)
-            return True
+        if call.role == "probe":
+            return self._again(instance, call, _PROBING, error)
+        if call.role == "undo":
+            return self._again(instance, call, WITHOUT_END, error)
         if not step.effect.intent:
             if not step.retry.gives_up(self._count(instance, call) + 1, error):
-                self._again(instance, call, step.retry, error)
-                return False
-            self._end(instance, call)
-            self._raise(instance, call, TransitionKind.RAISES, error)
+                return self._again(instance, call, step.retry, error)
+            took = self._end(instance, call)
+            self._raise(instance, call, TransitionKind.RAISES, error, took)
         elif isinstance(error, step.refused):
-            await self._refused(instance, call, step, error)
+            await self._refused(instance, call, step, running, error)
         else:
             self._end(instance, call)
-            why = f"it raised {type(error).__name__}: {error}"
+            why = f"it raised {told(error)}"
             self._fire(instance, call, TransitionKind.CRASH, said={"why": why})
         self.driver.pump(instance)
         return True
 
     async def _refused(
-        self, instance: Instance, call: Call, step: Step[..., Any], error: Exception
+        self,
+        instance: Instance,
+        call: Call,
+        step: Step[..., Any],
+        running: Running,
+        error: Exception,
     ) -> None:
         retry = self.driver.transition(instance, call.place, TransitionKind.RETRY)
         if retry is None or step.retry.gives_up(self._count(instance, call) + 1, error):
-            self._end(instance, call)
-            self._raise(instance, call, TransitionKind.REFUSED, error)
+            took = self._end(instance, call)
+            self._raise(instance, call, TransitionKind.REFUSED, error, took)
             return
-        self._again(instance, call, step.retry, error)
-        await self._turn(instance, call, step)
+        # Back before its intent, which waits for the backoff, in memory or parked.
+        self._count_failure(instance, call, step.retry, error)
         instance.running.pop(self.driver.wish_of(call), None)
         self.driver.fire(instance, retry)
 
@@ -236,53 +260,105 @@ class Caller:
     ) -> None:
         """The author's writes and the record of the step in one commit (rule 18)."""
         while True:
-            await self._turn(instance, call, step)
+            await self._turn(instance, call, step, running)
             await self._hold(instance)
+            session = instance.session
             try:
-                async with self.store.transaction(instance.session) as transaction:
-                    result = await transaction.run(lambda tx: self._once(instance, call, step, tx))
-                    if running.cancelled or not instance.alive:
-                        raise asyncio.CancelledError
-                    self._landed(instance, call, step, result, self._end(instance, call))
-                    flying = instance.fly()
-                    if flying is None:  # the glue behind it got stuck: the writes go too
-                        raise _Stuck
-                    appended = transaction.append(flying)[0]
+                settled = await self._transact(instance, call, step, running, session)
             except _Stuck:
                 return
-            except (Fenced, Ambiguous) as gone:
-                self.driver.committer.lose(gone, instance)
+            except _Again:
+                continue
+            except Ambiguous as gone:
+                self.driver.committer.lose(gone)
                 return
-            except Exception as error:
+            except Fenced as gone:
+                if instance.alive and instance.session != session:
+                    continue  # handed over while it waited for the lock: nothing was written
+                self.driver.committer.lose(gone)
+                return
+            except TransactionEnded as ended:  # its writes may hold: no handler can know (rule 20)
                 instance.held = False
+                self._end(instance, call)
+                self.driver.stall(instance, f"{call.site.name}: {ended}")
+                return
+            except StoreUnavailable as error:  # nothing was written, and it is not the step's fault
+                _LOG.warning("%s waits for the store: %s", instance.key, error)
+                await self.clock.sleep(RETRY_SECONDS)
+                continue
+            except (Exception, asyncio.CancelledError) as raised:
+                error = self._stray(instance, running, raised)
                 if await self._failed(instance, call, step, running, error):
                     return
                 continue
             finally:
-                instance.held = False
+                instance.held -= 1
                 self.driver.committer.dirty(instance)
-            self.driver.committer.settle(instance, flying, appended)
+            self.driver.committer.settle(instance, *settled)
             self.driver.pump(instance)
             return
 
-    async def _hold(self, instance: Instance) -> None:
-        """Take the append right: nothing of this execution flies, nothing new takes off."""
-        instance.held = True
-        while instance.flying is not None:
-            await self.clock.sleep(0)
-
-    # --- firing -------------------------------------------------------------------------------
-
-    def _landed(
+    async def _transact(
         self,
         instance: Instance,
         call: Call,
         step: Step[..., Any],
-        result: Any,
-        said: dict[str, Any],
-    ) -> None:
+        running: Running,
+        session: int,
+    ) -> tuple[Append, Appended]:
+        """One attempt; whatever is raised, the instance stands where it stood before the step.
+
+        Only after an ambiguous commit its record stays in flight: whether it is true, and the
+        author's writes with it, is read from the log (rule 10).
+        """
+        before = None
+        try:
+            async with self.store.transaction(session) as transaction:
+                result = await transaction.run(lambda tx: self._once(instance, call, step, tx))
+                if running.cancelled or not instance.alive:
+                    raise asyncio.CancelledError
+                if instance.lent is not None:
+                    raise _Again  # a parallel one: what its commit became must be known first
+                before = instance.mark()
+                took = self._end(instance, call)
+                if not self._landed(instance, call, step, result, took):
+                    raise _Stuck  # in the glue behind it: the writes go too
+                flying = instance.fly()
+                assert flying is not None
+                instance.lent = before
+                appended = transaction.append(flying)[0]
+        except (_Stuck, Ambiguous):
+            raise
+        except BaseException:
+            if before is not None:
+                instance.back_to(before)
+                instance.running[self.driver.wish_of(call)] = running
+            raise
+        instance.lent = None
+        return flying, appended
+
+    async def _hold(self, instance: Instance) -> None:
+        """Take the append right: nothing of this execution flies, nothing new takes off."""
+        await self._known(instance)
+        instance.held += 1
+        while instance.flying is not None:
+            await self.clock.sleep(0)
+        if instance.pending is not None:
+            instance.pending.execution = instance.id
+            await self.driver.committer.keep(instance.pending)
+
+    async def _known(self, instance: Instance) -> None:
+        """Wait while nobody knows whether a transactional step committed: nothing fires then."""
+        while instance.alive and instance.lent is not None:
+            await self.clock.sleep(0.001)
+
+    # --- firing -------------------------------------------------------------------------------
+
+    def _landed(
+        self, instance: Instance, call: Call, step: Step[..., Any], result: Any, took: int
+    ) -> bool:
         kind = TransitionKind.LANDED if step.effect.intent else TransitionKind.STEP
-        self._fire_value(instance, call, kind, result, said)
+        return self._fire_value(instance, call, kind, result, attempts_of(took))
 
     def _fire_value(
         self,
@@ -291,7 +367,8 @@ class Caller:
         kind: TransitionKind,
         result: Any,
         said: dict[str, Any],
-    ) -> None:
+    ) -> bool:
+        """Fire what brings a value; False when it, or the glue behind it, is of no use."""
         transition = self.driver.transition(instance, call.place, kind)
         assert transition is not None
         try:
@@ -303,8 +380,8 @@ class Caller:
                 self.driver.stall(instance, why)
             else:  # it landed; only the value is missing (rule 26)
                 self.driver.fire(instance, crash, said={"why": why, "lacks": True})
-            return
-        self.driver.fire(instance, transition, value, said)
+            return False
+        return self.driver.fire(instance, transition, value, said)
 
     def _fire(
         self,
@@ -322,14 +399,14 @@ class Caller:
                 return
 
     def _raise(
-        self, instance: Instance, call: Call, kind: TransitionKind, error: Exception
+        self, instance: Instance, call: Call, kind: TransitionKind, error: Exception, took: int
     ) -> None:
         transition = self.driver.transition(instance, call.place, kind)
         if transition is None:
             self.driver.stall(instance, f"{call.site.name} gave up: {error!r}")
             return
         value = instance.program.codecs["$error"].seal(error)
-        self.driver.fire(instance, transition, value)
+        self.driver.fire(instance, transition, value, attempts_of(took))
 
     # --- counting -----------------------------------------------------------------------------
 
@@ -337,33 +414,45 @@ class Caller:
         row = instance.attempts.get(counter(call))
         return row.tries if row else 0
 
-    def _later(self, instance: Instance, call: Call, retry: Retry, error: Exception) -> None:
-        """A probe or an undo failed: when it is its turn again, or a person is asked, is seen."""
-        self._again(instance, call, retry, error)
+    def _again(self, instance: Instance, call: Call, retry: Retry, error: Exception) -> bool:
+        """Count a failed attempt; False when this task makes the next one, in a moment.
+
+        A longer wait needs no task: the execution parks until then, unless others keep it (rule
+        32). A probe that could not tell too often is a matter for a person.
+        """
+        row = self._count_failure(instance, call, retry, error)
+        soon = retry.wait_seconds(row.tries) < KEEP_SECONDS
+        if soon and not (call.role == "probe" and row.tries >= PROBES_MAX):
+            return False
         instance.running.pop(self.driver.wish_of(call), None)
         self.driver.committer.dirty(instance)
         self.driver.pump(instance)
+        return True
 
-    def _again(self, instance: Instance, call: Call, retry: Retry, error: Exception) -> None:
-        """Count a failed attempt and say when the next one is."""
-        now = self.store.now()
-        name = counter(call)
+    def _count_failure(
+        self, instance: Instance, call: Call, retry: Retry, error: Exception
+    ) -> AttemptRow:
+        """The row rides in the next batch; how long the next attempt waits is in it."""
+        now, name = self.store.now(), counter(call)
         before = instance.attempts.get(name)
         count = before.tries + 1 if before else 1
         wait = retry.wait_seconds(count)
         first = before.first_at if before else now
-        text = f"{type(error).__name__}: {error}"
+        text = told(error)
         row = AttemptRow(instance.id, name, count, first, now + int(wait * 1e6), text)
         instance.keep(row)
-        if wait >= 1:
-            self.driver.committer.dirty(instance)
+        return row
 
-    def _end(self, instance: Instance, call: Call) -> dict[str, Any]:
-        """The call has an outcome; how many attempts it took, where more than one."""
-        tries = self._count(instance, call)
+    def _end(self, instance: Instance, call: Call) -> int:
+        """The call is over: its counter goes with the record; how many attempts it took."""
         instance.running.pop(self.driver.wish_of(call), None)
+        tries = self._count(instance, call)
         instance.forget(counter(call))
-        return {"n": tries + 1} if tries else {}
+        return tries + 1
+
+    def _late(self, instance: Instance, call: Call, step: Step[..., Any], result: Any) -> None:
+        """A thread answered that nobody waited for any more: evidence for an effect in doubt."""
+        self.spawn(self._testify(instance, call, step, result))
 
     async def _testify(
         self, instance: Instance, call: Call, step: Step[..., Any], result: Any
@@ -377,13 +466,17 @@ class Caller:
             return
         said = Decision(call.key, "landed", Raw(raw), why="the caller's late answer")
         await post.testify(self.store, instance.key, call.key, said)
-        self.told()  # a store does not see its own commits change
+        self.told()
 
 
 _UNDONE = TransitionKind.UNDO
 
 
-def _nobody_looks() -> None:
+def _goes_on() -> bool:
+    return False
+
+
+def _nothing() -> None:
     return None
 
 
@@ -391,20 +484,5 @@ class _Stuck(Exception):
     """Rolls a transactional step back whose glue got stuck."""
 
 
-def shown(value: object) -> str:
-    """A value for people, at any price: its `repr` is user code, and may be long."""
-    try:
-        return f"{value!r:.200}"
-    except Exception:
-        return f"a {type(value).__name__}"
-
-
-def _arguments(call: Call, step: Step[..., Any]) -> tuple[Any, ...]:
-    """What the function of the role takes, decoded afresh for this attempt."""
-    values = tuple(value.get() for value in call.arguments)
-    if call.role != "undo":
-        return values
-    entry, undo = call.entry, step.undo_step
-    assert undo is not None
-    result = entry.result.get() if entry is not None and entry.known else None
-    return (result, *values) if undo.unknown else (result,)
+class _Again(Exception):
+    """Rolls a transactional step back that is to be called again, through no fault of its own."""

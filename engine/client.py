@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import blake2b
@@ -21,7 +22,7 @@ from ..model.compiler import compile_workflow
 from ..model.errors import (
     ExecutionCancelled,
     ExecutionConflict,
-    NoSuchExecution,
+    PerdureError,
     PlacementError,
     Stalled,
 )
@@ -30,20 +31,22 @@ from ..model.language.waits import Signal
 from ..model.language.workflows import Workflow
 from ..model.program import Program
 from ..model.values import Value, codec
-from . import bodies, desk, kernel, looking, post
+from . import bodies, desk, forks, kernel, looking, post
 from .blocking import BlockingEngine
 from .bodies import Body, Raw
 from .clock import Clock, SystemClock
 from .definitions import describe
 from .differences import difference
-from .errors import DecisionRefused
+from .errors import DecisionRefused, WeakForIntents, WorkerRetired
 from .instance import Instance
-from .leases import own_identity
+from .leases import LEASE_SECONDS, own_identity
+from .loading import whole
 from .looking import View
 from .records import NO_TRANSITION, Kind, genesis
 from .sqlite import SqliteStore
-from .store import Create, ExecutionRow, Status, Store
-from .worker import Worker
+from .store import Create, ExecutionRow, Guard, Status, Store
+from .transactional import LENT
+from .worker import DRAIN_SECONDS, Worker
 from .world import UserWorld, World
 
 P = ParamSpec("P")
@@ -96,7 +99,9 @@ class Engine:
     """Runs workflows from a database; carries a worker of its own while it is open.
 
     `url` is an SQLAlchemy URL (`sqlite:///shop.db`, `sqlite://` for memory). Open it with
-    `async with` in the event loop whose clients your steps use.
+    `async with` in the event loop whose clients your steps use; it can be opened again after it
+    was closed. `drain_seconds` is how long closing waits for running steps. `lease_seconds` is how
+    long a worker that is not heard of keeps its executions; give all workers of a store the same.
     """
 
     def __init__(
@@ -109,32 +114,81 @@ class Engine:
         clock: Clock | None = None,
         concurrency: int = 1_000,
         name: str = "embedded",
+        drain_seconds: float = DRAIN_SECONDS,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.url = url
         self.clock = clock or SystemClock()
         self.store: Store = store if store is not None else SqliteStore(url)
-        identity = own_identity(name)
-        self.worker = Worker(self.store, world or UserWorld(), self.clock, identity, concurrency)
-        self.worker.finished = self._finished
+        self.drain_seconds = drain_seconds
+        self._world, self._name = world, name
+        self._concurrency, self._lease_seconds = concurrency, lease_seconds
         self._waiting: dict[str, list[asyncio.Future[tuple[Status, Body] | None]]] = {}
         self._born: dict[str, asyncio.Future[ExecutionRow | None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._forked = False
+        self.worker = self._new_worker()
+        forks.watch(self)
+
+    def _new_worker(self) -> Worker:
+        world = self._world or UserWorld()
+        identity = own_identity(self._name)
+        worker = Worker(
+            self.store, world, self.clock, identity, self._concurrency, self._lease_seconds
+        )
+        worker.finished = self._finished
+        if isinstance(world, UserWorld):
+            lost = f"{2 * world.threads.places} threads of steps hang and cannot be stopped"
+            world.threads.exhausted = lambda: worker.retire(lost)
+        return worker
 
     @staticmethod
-    def blocking(url: str, /) -> BlockingEngine:
-        """The same engine for code without an event loop; use it with `with`."""
-        return BlockingEngine(lambda: Engine(url))
+    def blocking(url: str, /, **options: Any) -> BlockingEngine:
+        """The same engine for code without an event loop, with the same options; use it with
+        `with`."""
+        return BlockingEngine(lambda: Engine(url, **options))
 
     async def __aenter__(self) -> Self:
+        if self._forked:
+            raise forks.refusal()
+        if self._loop is not None:
+            raise PlacementError(
+                "PD608",
+                "this engine is open already",
+                "",
+                "it has one worker, which belongs to one event loop",
+                "open it once for the whole process and hand it on, or make another Engine",
+            )
         self._loop = asyncio.get_running_loop()
-        await self.store.open()
-        await self.worker.start()
+        self.worker = self._new_worker()
+        try:
+            await self.store.open()
+            await self.worker.start()
+        except BaseException:
+            self._loop = None
+            with suppress(Exception):
+                await self.store.close()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self.worker.stop()
-        await self.store.close()
-        self._loop = None
+        if self._forked:
+            return  # nothing here is ours to end
+        try:
+            await self.worker.stop(self.drain_seconds)
+        except asyncio.CancelledError:  # the second signal: at once
+            self.worker.hurry()
+            await self.worker.stop()
+            raise
+        finally:
+            self._loop = None
+            for future in [f for waiting in self._waiting.values() for f in waiting]:
+                _resolve(future, None)
+            await self.store.close()
+
+    def die(self) -> None:
+        """In the child of a fork: worker, loop and connections are the parent's; refuse all."""
+        self._forked = True
 
     # --- starting -----------------------------------------------------------------------------
 
@@ -151,13 +205,7 @@ class Engine:
         if net.digest in self.worker.programs:
             return
         if self.store.weak and any(s.effect in _NEED_FULL for s in net.sites):
-            raise PlacementError(
-                "PD706",
-                f"{net.name} has effects that need an intent, and the database may lose commits",
-                self.url,
-                "synchronous is below FULL: a commit that was acknowledged can vanish",
-                "open the engine without synchronous='NORMAL'",
-            )
+            raise WeakForIntents(self.url, net.name)
         await self.store.define(net.digest, net.name, net.version, describe(program))
         self.worker.programs[net.digest] = program
         self.worker.kick()
@@ -168,7 +216,11 @@ class Engine:
         The same id with the same input gives the execution that exists; with another input or
         workflow it is refused (`ExecutionConflict`).
         """
-        self._check_loop()
+        try:
+            self._check_loop()
+        except PerdureError:
+            call.close()
+            raise
         target, args, kwargs = taken(call, "engine.start")
         if not isinstance(target, Workflow):
             raise PlacementError(
@@ -197,39 +249,49 @@ class Engine:
 
     def find(self, workflow: Workflow[P, R], id: str, /) -> Run[R]:
         """A handle of an execution that exists, without looking."""
+        self._check_open()
         return Run(self, id, compile_workflow(workflow))
 
     async def _create(
         self, program: Program, key: str, inputs: Mapping[str, Value]
     ) -> ExecutionRow | None:
-        under_way = self._born.get(key)
-        if under_way is not None:
-            await asyncio.wait({under_way})
-        if key in self.worker.instances:
-            return await self.store.find(key)
+        while (under_way := self._born.get(key)) is not None or key in self.worker.instances:
+            if under_way is not None:
+                await asyncio.wait({under_way})
+            found = await self.store.find(key)
+            if found is not None:
+                return found
         born: asyncio.Future[ExecutionRow | None] = asyncio.get_running_loop().create_future()
         self._born[key] = born
         instance = new_instance(program, key, inputs, self.worker.session, self.store.now())
 
-        def created(existing: ExecutionRow | None) -> None:
-            if not born.done():
-                born.set_result(existing)
+        def created(met: ExecutionRow | Guard | None) -> None:
+            if self._born.pop(key, None) is None:
+                return
+            if isinstance(met, Guard):
+                born.set_exception(ValueError(f"{key!r} cannot be stored: {met.why}"))
+            else:
+                born.set_result(met)
 
         instance.created = created
-        try:
-            self.worker.run_here(instance)
-            return await born
-        finally:
-            if self._born.get(key) is born:
-                del self._born[key]
+        self.worker.run_here(instance)
+        # A caller who gives up does not take back what is on its way into the log.
+        return await asyncio.shield(born)
 
     # --- waiting ------------------------------------------------------------------------------
 
     async def ended(self, key: str) -> tuple[Status, Body]:
         """Wait until an execution is final or stalled: how, and the body of the record that says
-        so.
+        so, with its value in place.
         """
+        status, body = await self._told(key)
+        if body.x and (row := await self.store.find(key)) is not None:
+            body = await whole(self.store, row.id, body)
+        return status, body
+
+    async def _told(self, key: str) -> tuple[Status, Body]:
         while True:
+            self._check_loop()
             future: asyncio.Future[tuple[Status, Body] | None]
             future = asyncio.get_running_loop().create_future()
             self._waiting.setdefault(key, []).append(future)
@@ -257,12 +319,11 @@ class Engine:
             self._waiting.pop(key, None)
 
     async def _look(self, key: str) -> tuple[Status, Body] | None:
-        row = await self.store.find(key)
-        if row is None:
-            raise NoSuchExecution(key)
+        row = await looking.required(self.store, key)
         if row.status is Status.ACTIVE:
             return None
-        records = await self.store.log(row.id)
+        # What ends or stalls it lies behind the checkpoint (instance.py).
+        records = await self.store.log(row.id, row.checkpoint_seq)
         return row.status, bodies.decode(records[-1].body)
 
     def _finished(self, key: str, told: tuple[Status, Body] | None) -> None:
@@ -271,19 +332,8 @@ class Engine:
 
     async def cancelled(self, key: str) -> ExecutionCancelled:
         """The exception that tells why an execution was cancelled, and what stands."""
-        row = await self.store.find(key)
-        if row is None:
-            raise NoSuchExecution(key)
-        reason = next(
-            (
-                bodies.decode(r.body).why
-                for r in await self.store.log(row.id)
-                if r.kind is Kind.CANCELLED
-            ),
-            "",
-        )
-        landed = [e.site for e in await self.store.effects(row.id) if e.outcome in _STANDING]
-        return ExecutionCancelled(key, reason, tuple(landed))
+        self._check_loop()
+        return await looking.cancelled(self.store, key)
 
     # --- steering -----------------------------------------------------------------------------
 
@@ -318,18 +368,13 @@ class Engine:
         Raises `DecisionRefused`, with the name of whoever was first.
         """
         self._check_loop()
-        number = await desk.decide(
-            self.store, key, effect, verdict, value=value, by=by, reason=reason
-        )
+        store = self.store
+        number = await desk.decide(store, key, effect, verdict, value=value, by=by, reason=reason)
         self.worker.kick()
-        end = self.clock.monotonic() + wait.total_seconds()
-        while (told := await desk.fate(self.store, key, number)) is None:
-            if self.clock.monotonic() >= end:
-                return False
-            await self.clock.sleep(LOOK_SECONDS)
-        if told.refused:
+        told = await desk.fate_within(store, key, number, self.clock, wait.total_seconds())
+        if told is not None and told.refused:
             raise DecisionRefused(key, effect, told.refused)
-        return True
+        return told is not None
 
     async def resume(self, key: str) -> bool:
         """Let a stalled execution go on; False when it was not stalled."""
@@ -343,18 +388,41 @@ class Engine:
         await self.store.send(key, channel, message_id or f"m-{uuid4()}", raw)
         self.worker.kick()
 
-    def _check_loop(self) -> None:
-        if self._loop is None or self._loop is not asyncio.get_running_loop():
+    def _check_open(self) -> None:
+        if self._forked:
+            raise forks.refusal()
+        if self._loop is None:
             raise PlacementError(
                 "PD606",
-                "this engine is not open in this event loop",
+                "this engine is not open",
+                "",
+                "it has a worker and a database connection only while it is open",
+                "use it inside `async with Engine(...)`; elsewhere use Engine.blocking(url)",
+            )
+        if self.worker.retired:
+            raise WorkerRetired(self.worker.retired)
+
+    def _check_loop(self) -> None:
+        self._check_open()
+        if LENT.get():
+            raise PlacementError(
+                "PD610",
+                "the engine is used inside a transactional step",
+                "",
+                "the step holds the only writer, so it would wait for itself",
+                "write through `tx` only; start and send from the workflow, or in a step behind it",
+            )
+        if self._loop is not asyncio.get_running_loop():
+            raise PlacementError(
+                "PD606",
+                "this engine is open in another event loop",
                 "",
                 "steps use clients that belong to the loop that made them",
-                "use it inside `async with Engine(...)`; elsewhere use Engine.blocking(url)",
+                "await it in the loop that opened it (from another thread with "
+                "asyncio.run_coroutine_threadsafe), or use Engine.blocking(url)",
             )
 
 
-_STANDING = ("landed", "stands")
 _NEED_FULL = ("compensatable", "irreversible")
 
 

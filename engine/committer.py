@@ -8,14 +8,22 @@ to the worker.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
-from .clock import Clock
+from .clock import Clock, Timer
+from .errors import StoreUnavailable
 from .instance import Instance
 from .store import Ambiguous, Append, Appended, Fenced, Store
 
+T = TypeVar("T")
 RECORDS_MAX = 1_000
 BYTES_MAX = 4 * 1024 * 1024
+AGAIN_SECONDS = 0.5
+LAZY_SECONDS = 0.01
+GATHER_SECONDS, GATHER_TURNS = 0.002, 64
+_LOG = logging.getLogger("perdure")
 
 
 class Committer:
@@ -27,7 +35,7 @@ class Committer:
         clock: Clock,
         session: Callable[[], int],
         settled: Callable[[Instance, Append, Appended], None],
-        lost: Callable[[BaseException, list[Instance]], None],
+        lost: Callable[[BaseException], None],
     ) -> None:
         self._store, self._clock, self._session = store, clock, session
         self._settled, self._lost = settled, lost
@@ -35,13 +43,36 @@ class Committer:
         self._task: asyncio.Task[None] | None = None
         self.batches = 0
         self.paused = False
+        self._closing = False
+        self._timer: Timer | None = None
+        self._said = 0  # how often something became pending
+        self._urgent = False  # somebody waits for what is pending
         self.idle = asyncio.Event()
         self.idle.set()
 
-    def dirty(self, instance: Instance) -> None:
-        """Something of this instance is pending; it goes into the next batch."""
+    def dirty(self, instance: Instance, *, lazily: bool = False) -> None:
+        """Something of this instance is pending; it goes into the next batch.
+
+        `lazily`: nobody waits for it. It rides with the next batch of anybody, and makes one of its
+        own only after a moment: outcomes of pure calls in a row are one commit.
+        """
         self._queue[instance] = None
-        if self._task is None and not self.paused:
+        self._said += 1
+        if not lazily or self._closing:
+            self._begin()
+        elif self._task is None:
+            self._soon()
+
+    def _soon(self) -> None:
+        if self._timer is None and self._queue and not self.paused:
+            self._timer = self._clock.later(LAZY_SECONDS, self._begin)
+
+    def _begin(self) -> None:
+        self._urgent = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is None and not self.paused and self._queue:
             self.idle.clear()
             self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -60,25 +91,40 @@ class Committer:
         """An append that a transactional step wrote is durable."""
         self._settled(instance, append, result)
 
-    def lose(self, gone: BaseException, instance: Instance) -> None:
-        """A transactional step found that the session is gone."""
+    def lose(self, gone: BaseException) -> None:
+        """Someone who writes beside the batches found that the session is gone."""
         self.paused = True
-        self._lost(gone, [instance])
+        self._lost(gone)
 
     async def close(self) -> None:
-        """Wait until everything pending is durable."""
+        """Wait until everything pending is durable, or the store cannot be reached."""
+        self._closing = True
+        self._begin()
         while self._task is not None:
             await asyncio.wait({self._task})
 
     async def _run(self) -> None:
         try:
-            while self._queue and not self.paused:
+            while self._queue and self._urgent and not self.paused:
+                self._urgent = False
+                await self._gather()
                 await self._flush(self._batch())
+                self._store.tidy(not self._queue)
                 # The woken executions run before the next flush, or batches shrink to size one.
                 await asyncio.sleep(0)
         finally:
             self._task = None
             self.idle.set()
+            self._soon()
+
+    async def _gather(self) -> None:
+        """Let those who wait for nobody go on, while they do, for a moment: one commit for all."""
+        end = self._clock.monotonic() + GATHER_SECONDS
+        for _ in range(GATHER_TURNS):
+            said = self._said
+            await asyncio.sleep(0)
+            if self._said == said or self._clock.monotonic() >= end:
+                return
 
     def _batch(self) -> list[Instance]:
         chosen: list[Instance] = []
@@ -87,9 +133,12 @@ class Committer:
             pending = instance.pending
             if pending is None or instance.flying is not None or instance.held:
                 continue
+            if not instance.alive:
+                continue  # lost, or over: what it still says is of no tenure of ours
             records += len(pending.records)
             size += sum(len(r.body) for r in pending.records)
             if chosen and (records > RECORDS_MAX or size > BYTES_MAX):
+                self._urgent = True  # the rest is the next batch
                 break
             chosen.append(instance)
         for instance in chosen:
@@ -99,16 +148,43 @@ class Committer:
             self._queue.clear()
         return chosen
 
+    async def keep(self, append: Append) -> None:
+        """Store the large values of an append before its records refer to them (rule 13)."""
+        for digest, body in list(append.payloads.items()):
+            if digest not in append.kept:
+                key = bytes.fromhex(digest)
+                await self._patiently(
+                    lambda k=key, b=body: self._store.keep(append.execution, k, b)
+                )
+                append.kept.add(digest)
+
+    async def _append(self, batch: list[Append]) -> list[Appended]:
+        for append in batch:
+            if append.payloads:
+                await self.keep(append)
+        return await self._patiently(lambda: self._store.append(self._session(), batch))
+
+    async def _patiently(self, write: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """While the store cannot be reached nothing was written: try again."""
+        while True:
+            try:
+                return await write()
+            except StoreUnavailable as trouble:
+                if self._closing:
+                    raise
+                _LOG.warning("what is pending waits: %s", trouble)
+            await self._clock.sleep(AGAIN_SECONDS)
+
     async def _flush(self, chosen: list[Instance]) -> None:
         appends = [(i, append) for i in chosen if (append := i.fly()) is not None]
         if not appends:
             return
         self.batches += 1
         try:
-            results = await self._store.append(self._session(), [a for _, a in appends])
+            results = await self._append([a for _, a in appends])
         except (Fenced, Ambiguous) as gone:
             self.paused = True
-            self._lost(gone, [i for i, _ in appends])
+            self._lost(gone)
             return
         for (instance, append), result in zip(appends, results, strict=True):
             self._settled(instance, append, result)

@@ -16,6 +16,7 @@ from ..model.marking import wire
 from ..model.values.schema import misfit
 from . import bodies, kernel
 from .bodies import NOTHING, Raw
+from .clock import Clock
 from .decisions import UNDOS_SHOWN, Decision, verdicts
 from .errors import DecisionRefused
 from .kernel import Call, Doubt, counter
@@ -23,6 +24,9 @@ from .looking import View, view
 from .post import DESK, EVIDENCE, mail_counter
 from .records import NO_TRANSITION
 from .store import Store
+
+LOOK_SECONDS = 0.05
+"""How often it is looked whether a decision was taken."""
 
 
 class Case(NamedTuple):
@@ -170,3 +174,13 @@ async def fate(store: Store, key: str, number: int) -> Fate | None:
     if record.transition != NO_TRANSITION or body.by:
         return Fate(record.seq, "")
     return Fate(record.seq, f"{body.why}; {_settled(seen, body.k)}")
+
+
+async def fate_within(
+    store: Store, key: str, number: int, clock: Clock, seconds: float
+) -> Fate | None:
+    """What became of a decision, as soon as somebody took it; None after so many seconds."""
+    end = clock.monotonic() + seconds
+    while (told := await fate(store, key, number)) is None and clock.monotonic() < end:
+        await clock.sleep(LOOK_SECONDS)
+    return told

@@ -9,13 +9,15 @@ Nothing here waits for a database.
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..model.firing import GlueStuck
 from ..model.language.effects import Effect
 from ..model.net import PlaceKind, TransitionKind
-from . import kernel, post
+from . import bodies, kernel, post
 from .bodies import Body
 from .clock import Clock
 from .committer import Committer
@@ -26,7 +28,8 @@ from .store import AttemptRow, MessageRow, Status, Store
 
 KEEP_SECONDS = 1
 """An execution whose next moment is nearer than this stays in memory instead of being parked."""
-CHECKPOINT_RECORDS = 500
+LEASE_LOOK_SECONDS = 0.05
+_LOG = logging.getLogger("perdure")
 PROBES_MAX = 5
 """Answers `InDoubt` after which a person is asked; the probe stays askable from the desk."""
 _MAY_HAVE_HAPPENED = frozenset({Effect.IDEMPOTENT})
@@ -47,6 +50,7 @@ class Driver:
         self.store, self.clock, self.committer = store, clock, committer
         self.make_call: Callable[[Instance, Call], Any] = _nobody_calls
         self.may_intend: Callable[[Instance], bool] = _always
+        self.draining = False  # nothing new is called; what comes to rest is released
 
     # --- firing -------------------------------------------------------------------------------
 
@@ -59,6 +63,8 @@ class Driver:
     ) -> bool:
         """Fire a transition into the log in memory; False when the user's glue got stuck."""
         at = max(self.store.now(), instance.at)
+        if said:
+            said = {k: bodies.plain(v) if isinstance(v, str) else v for k, v in said.items()}
         try:
             step = kernel.fire(
                 instance.program,
@@ -74,7 +80,7 @@ class Driver:
             self.stall(instance, stuck.details)
             return False
         instance.write(step, at)
-        self.committer.dirty(instance)
+        self.committer.dirty(instance, lazily=True)
         return True
 
     def note(self, instance: Instance, kind: Kind, body: Body) -> None:
@@ -90,8 +96,20 @@ class Driver:
         self.committer.dirty(instance)
 
     def pump(self, instance: Instance) -> None:
-        """Go on until only calls, messages, moments or people are left to wait for."""
-        if not instance.alive or instance.leaving:
+        """Go on until only calls, messages, moments or people are left to wait for.
+
+        A defect on the way (a message that is none, a bug of ours) stalls this execution alone.
+        """
+        try:
+            self._pump(instance)
+            if instance.pending is not None and not _can_wait(instance):
+                self.committer.dirty(instance)
+        except Exception as defect:
+            _LOG.exception("%s is stalled by a defect", instance.key)
+            self.stall(instance, "".join(traceback.format_exception(defect)))
+
+    def _pump(self, instance: Instance) -> None:
+        if not instance.alive or instance.leaving or instance.waiting or instance.lent is not None:
             return
         while instance.stuck is None and self._advance(instance):
             pass
@@ -106,10 +124,17 @@ class Driver:
         wiring, state = instance.wiring, instance.state
         transition = kernel.next_auto(wiring, state, instance.durable)
         if transition is None and not self._cancel_waits(instance) and self.may_intend(instance):
-            transition = kernel.next_intent(wiring, state)
+            transition = kernel.next_intent(wiring, state, self._refused_lately(instance))
         if transition is not None:
             return self.fire(instance, transition, said=_given_up(instance, transition))
         return post.take(self, instance) or self._answer(instance)
+
+    def _refused_lately(self, instance: Instance) -> dict[str, int]:
+        """Calls with an intent whose backoff is not over: site -> when it is."""
+        if not instance.attempts:
+            return {}
+        now = self.store.now()
+        return {site: a.next_at for site, a in instance.attempts.items() if a.next_at > now}
 
     def _cancel_waits(self, instance: Instance) -> bool:
         """A cancel outranks an intent: what has not been said yet is not said any more."""
@@ -134,7 +159,12 @@ class Driver:
 
     def _wants(self, instance: Instance) -> list[Want]:
         """What the marking asks for; a probe that could not tell too often becomes a doubt."""
-        wants = kernel.wants(instance.program, instance.state, instance.key)
+        state, wants = instance.wanted
+        if state is not instance.state:
+            wants = kernel.wants(instance.program, instance.state, instance.key)
+            instance.wanted = instance.state, wants
+        if not instance.attempts:
+            return wants
         return [_asked_of_people(instance, w) for w in wants]
 
     # --- what is left to wait for -------------------------------------------------------------
@@ -142,12 +172,17 @@ class Driver:
     def _settle_wants(self, instance: Instance) -> None:
         wants = self._wants(instance)
         now = self.store.now()
-        later = {id(w): at for w in wants if (at := earliest(instance, w)) > now}
-        calls = {
-            (w.role, w.place, w.since): w
-            for w in wants
-            if isinstance(w, Call) and id(w) not in later
-        }
+        if self.draining:
+            self._give_up(instance, wants, now)
+            return
+        asked = {self.wish_of(w): w for w in wants if isinstance(w, Call)}
+        later: dict[Wish, int] = {}
+        for wish, call in asked.items():
+            if (instance.attempts or call.role == "probe") and wish not in instance.running:
+                at = earliest(instance, call)
+                if at > now:
+                    later[wish] = at
+        calls = {wish: call for wish, call in asked.items() if wish not in later}
         for wish, running in list(instance.running.items()):
             if wish not in calls and not running.settling:
                 running.cancel()  # its token has left: a loser, a drain
@@ -155,17 +190,38 @@ class Driver:
             if wish not in instance.running:
                 instance.running[wish] = self.make_call(instance, call)
         dues = [*(w.due for w in wants if isinstance(w, Wait) and w.due), *later.values()]
+        dues += self._intents_due(instance, now)
         self._alarm(instance, min(dues, default=None))
         if instance.durable < instance.seq - 1 and _goes_on(instance):
             instance.starts.append((instance.seq - 1, lambda: self.pump(instance)))
             return
         if instance.running:
             return
-        if not wants:
-            if kernel.next_intent(instance.wiring, instance.state) is None:
-                self.stall(instance, "nothing can happen: no transition is enabled, nobody waits")
+        if not wants and not dues:
+            self.stall(instance, "nothing can happen: no transition is enabled, nobody waits")
             return
         self._park(instance, wants, dues)
+
+    def _intents_due(self, instance: Instance, now: int) -> list[int]:
+        """When the intents that were not written now are looked at again."""
+        asked = kernel.intents(instance.wiring, instance.state)
+        if not asked:
+            return []
+        sites = [instance.program.net.transitions[t].site for t in asked]
+        later = self._refused_lately(instance)
+        soon = now + int(LEASE_LOOK_SECONDS * 1e6)  # too little of the lease was left
+        return [later.get(site, soon) for site in sites]
+
+    def _give_up(self, instance: Instance, wants: list[Want], now: int) -> None:
+        """Release an execution at its next boundary: when nothing of it is being called here."""
+        if instance.running:
+            return
+        waits = [w for w in wants if isinstance(w, (Wait, Doubt))]
+        if waits and len(waits) == len(wants) and not _goes_on(instance):
+            dues = [w.due for w in waits if isinstance(w, Wait) and w.due]
+            self.release(instance, min(dues, default=None), _channels(wants))
+        else:
+            self.release(instance, now, "*")
 
     def _alarm(self, instance: Instance, due: int | None) -> None:
         if instance.alarm is not None:
@@ -182,10 +238,7 @@ class Driver:
         soon = self.store.now() + KEEP_SECONDS * 1_000_000
         if any(due <= soon for due in dues):
             return
-        channels = sorted({w.channel for w in wants if isinstance(w, Wait) and w.channel})
-        if any(isinstance(w, Doubt) for w in wants):
-            channels.append("$desk")
-        self.release(instance, min(dues, default=None), ",".join(channels))
+        self.release(instance, min(dues, default=None), _channels(wants))
 
     def release(self, instance: Instance, wake_at: int | None, waits: str) -> None:
         """Write the release of an execution that nobody works on; it rides in the next batch."""
@@ -214,7 +267,7 @@ class Driver:
     def stall(self, instance: Instance, why: str) -> None:
         """Stop before the next firing; nothing is undone. Open intents are awaited first."""
         if instance.stuck is None:
-            instance.stuck = why
+            instance.stuck = bodies.plain(why)
         self._leave_stalled(instance)
 
     def _leave_stalled(self, instance: Instance) -> None:
@@ -243,21 +296,24 @@ class Driver:
         return kernel.transition_of(instance.wiring, place, kind)
 
 
-def earliest(instance: Instance, want: Want) -> int:
-    """When a probe may be asked: after its attempt's timeout and its backoff (rule 30); when an
-    undo that failed is tried again.
+def _channels(wants: list[Want]) -> str:
+    """Where a message is a reason to wake an execution that waits for these."""
+    channels = sorted({w.channel for w in wants if isinstance(w, Wait) and w.channel})
+    if any(isinstance(w, Doubt) for w in wants):
+        channels.append("$desk")
+    return ",".join(channels)
+
+
+def earliest(instance: Instance, call: Call) -> int:
+    """When a call may be made: after its backoff, a probe after its attempt's timeout (rule 30).
 
     Until then the execution is parked: a worker that dies meanwhile did not die of it.
     """
-    if not isinstance(want, Call) or want.role == "step":
-        return 0
-    row = instance.attempts.get(counter(want))
+    row = instance.attempts.get(counter(call))
     moment = row.next_at if row else 0
-    if want.role == "undo":
-        return moment
-    timeout = instance.program.steps[want.site.name].timeout
-    if timeout is not None:
-        opened = instance.state.intents[want.site.name]
+    timeout = instance.program.steps[call.site.name].timeout
+    if call.role == "probe" and timeout is not None:
+        opened = instance.state.intents[call.site.name]
         moment = max(moment, opened.at + int(timeout.total_seconds() * 1e6))
     return moment
 
@@ -273,9 +329,15 @@ def _given_up(instance: Instance, transition: int) -> dict[str, Any] | None:
     site = instance.wiring.net.places[place].site
     since = instance.state.marking[place].seq
     running = instance.running.get(("step", place, since))
-    begun = since < instance.first or (running is not None and running.begun)
+    begun = since < instance.first or site in instance.attempts
+    begun = begun or (running is not None and running.begun)
     effect = instance.program.steps[site].effect
     return {"may": True} if begun and effect in _MAY_HAVE_HAPPENED else None
+
+
+def _can_wait(instance: Instance) -> bool:
+    """Only calls that need nothing durable go on: what is pending may ride with a later batch."""
+    return bool(instance.running) and not instance.starts and instance.create is None
 
 
 def _goes_on(instance: Instance) -> bool:

@@ -21,7 +21,8 @@ class StoreUnavailable(PlatformError):
     def __str__(self) -> str:
         return (
             f"{self.code} the store {self.path} cannot be used now: {self.reason}\n"
-            "  fix  end what holds it (a stopped process keeps its lock) or free the disk"
+            "  fix  end what holds it (a stopped process keeps its lock), free the disk, or look "
+            "at who may write the file"
         )
 
 
@@ -37,7 +38,7 @@ class SchemaMismatch(PlatformError):
     def __str__(self) -> str:
         return (
             f"{self.code} {self.path} has {self.found}; this perdure needs {self.expected}\n"
-            "  fix  run `perdure db upgrade`, or use the perdure that the file was made with"
+            "  fix  an older one: `perdure db upgrade`; a newer one: the perdure it was made with"
         )
 
 
@@ -55,6 +56,23 @@ class WeakDurability(PlatformError):
             f"{self.code} {self.path} has {self.setting} = {self.found}, not {self.expected}\n"
             "  why  every promise here rests on commits that stay\n"
             '  fix  leave the default, or ask by name: synchronous="NORMAL" (no intents then)'
+        )
+
+
+class WeakForIntents(WeakDurability):
+    """A workflow has effects that need an intent, and an intent must not vanish (rule 76)."""
+
+    def __init__(self, path: str, workflow: str, /) -> None:
+        super().__init__(path, "synchronous", "below FULL", "FULL")
+        self.args = (path, workflow)
+        self.workflow = workflow
+
+    def __str__(self) -> str:
+        return (
+            f"{self.code} {self.workflow} has effects that need an intent, and {self.path} may lose"
+            " commits\n"
+            "  why  synchronous is below FULL: an intent that was acknowledged can vanish\n"
+            "  fix  open the store without synchronous='NORMAL'"
         )
 
 
@@ -88,6 +106,23 @@ class NoStore(PlatformError):
         return (
             f"{self.code} there is no store at {self.path}: {self.why}\n"
             "  fix  name it with --db or PERDURE_DB; `perdure db upgrade` makes a new one"
+        )
+
+
+class WorkerRetired(PlatformError):
+    """The engine's worker has drained itself and runs nothing any more (PD806)."""
+
+    code = "PD806"
+
+    def __init__(self, why: str, /) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"{self.code} this worker has drained itself: {self.why}\n"
+            "  why  Python cannot stop a thread, and no more are to be had\n"
+            "  fix  start the process anew; give what the step calls a timeout of its own"
         )
 
 

@@ -7,23 +7,29 @@ its execution can write nothing (engine-rules 17). No decision is taken here: se
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ..model.marking import Entry, wire
 from ..model.net import TransitionKind
 from ..model.program import Program
-from . import bodies, kernel
+from ..model.values import is_payload
+from . import bodies, checkpoint, kernel
 from .bodies import Body
-from .kernel import Opened, State
-from .records import NO_TRANSITION, Kind, Record, chain
+from .kernel import Opened, State, Want
+from .records import FIXED_BYTES, NO_TRANSITION, Kind, Record, chain
 from .store import Append, AttemptRow, Create, EffectRow, MessageRow, RowChange
 
 Wish = tuple[str, int, int]
 """Role, place and seq of the token: which wish of the marking a running call answers."""
+
+CHECKPOINT_RECORDS = 500
+"""A checkpoint is written when more records lie behind the last one (rule 62)."""
+PARK_RECORDS = 50
+"""The same when the execution is parked: whoever claims it next reads less."""
 
 _OUTCOMES = {
     TransitionKind.LANDED: ("landed", "call"),
@@ -46,6 +52,50 @@ _SETTLED = frozenset(
 )
 
 
+@dataclass
+class Tail:
+    """How much of a log lies behind its last checkpoint, and what that checkpoint took."""
+
+    records: int = 0
+    bytes: int = 0
+    checkpoint_bytes: int = 0
+
+    @classmethod
+    def behind(cls, records: Iterable[Record], checkpoint_bytes: int) -> Tail:
+        """What these records make behind a checkpoint of that size."""
+        tail = cls(checkpoint_bytes=checkpoint_bytes)
+        for record in records:
+            tail.grow(record.body)
+        return tail
+
+    def grow(self, body: bytes) -> None:
+        """One more record."""
+        self.records += 1
+        self.bytes += FIXED_BYTES + len(body)
+
+    def shrink(self, body: bytes) -> None:
+        """The last record was taken off again."""
+        self.records -= 1
+        self.bytes -= FIXED_BYTES + len(body)
+
+    def worth(self, records_min: int) -> bool:
+        """Whether a checkpoint saves more than it takes: their total stays linear (rule 62)."""
+        return self.records > records_min and self.bytes > 4 * self.checkpoint_bytes
+
+
+class Mark(NamedTuple):
+    """Where an instance stands, to go back to when what follows is rolled back."""
+
+    state: State
+    seq: int
+    head: bytes
+    at: int
+    tail: Tail
+    named: bool
+    attempts: dict[str, AttemptRow]
+    pending: Append | None
+
+
 @dataclass(eq=False)
 class Instance:
     """One execution that this process owns at one tenure."""
@@ -62,11 +112,14 @@ class Instance:
     durable: int  # seq of the last durable record
     named: bool = False  # this tenure has written its first record
     create: Create | None = None
-    created: Callable[[Any], None] | None = None  # told once: None, or the row that had the key
+    created: Callable[[Any], None] | None = (
+        None  # told once: None, the row that had the key, a guard
+    )
     alive: bool = True
     leaving: bool = False  # a release or a finish is on its way
     stuck: str | None = None  # why it stalls once its open intents are settled
-    tail: int = 0  # records since the checkpoint
+    tail: Tail = field(default_factory=Tail)
+    kept: set[str] = field(default_factory=set[str])  # digests of payloads known to be stored
     mail: list[MessageRow] = field(default_factory=list[MessageRow])  # not consumed, by number
     unreadable: list[MessageRow] = field(default_factory=list[MessageRow])  # set aside, not taken
     mail_seen: int = 0
@@ -75,12 +128,14 @@ class Instance:
     starts: list[tuple[int, Callable[[], None]]] = field(
         default_factory=list[tuple[int, Callable[[], None]]]
     )
+    wanted: tuple[State | None, list[Want]] = (None, [])  # what the marking of a state asks for
     pending: Append | None = None
     flying: Append | None = None
     alarm: Any = None  # the timer of the earliest moment waited for
-    held: bool = False  # a transactional step has the append right: the committer leaves it out
-    suspect: bool = False
     first: int = 0  # seq of the first record of this tenure
+    held: int = 0  # transactional steps that want the append right: the committer leaves it out
+    lent: Mark | None = None  # where a transactional step goes back to if its commit did not hold
+    waiting: bool = False  # for a suspect to be through: nothing of it goes on yet
 
     def __post_init__(self) -> None:
         self.wiring = wire(self.program.net)
@@ -101,11 +156,20 @@ class Instance:
             body = msgspec.structs.replace(body, s=self.session)
             self.named = True
         raw = bodies.encode(body)
+        if is_payload(raw) and self.id and not self.held:
+            # Without an id, or inside the transaction of a step, nothing can be kept before it.
+            body, large = bodies.refer(body)
+            new = {digest: value for digest, value in large if digest not in self.kept}
+            self.append().payloads |= new
+            self.kept |= new.keys()
+            self.tail.bytes += sum(map(len, new.values()))
+            raw = bodies.encode(body)
         previous, seq = self.head, self.seq
         digest = chain(previous, seq, self.tenure, kind, transition, at, raw)
         record = Record(seq, self.tenure, kind, transition, at, raw, digest)
         self.append().records.append(record)
-        self.seq, self.head, self.at, self.tail = seq + 1, digest, at, self.tail + 1
+        self.seq, self.head, self.at = seq + 1, digest, at
+        self.tail.grow(raw)
         return record
 
     def append(self) -> Append:
@@ -152,15 +216,13 @@ class Instance:
     def keep(self, row: AttemptRow) -> None:
         """Keep a retry counter; it is written with the next batch."""
         self.attempts[row.site] = row
-        self.append().attempts.append(row)
+        self.append().count([row], [])
 
     def forget(self, *counters: str) -> None:
-        """Drop retry counters; a row that waits to be written with this append goes too."""
+        """Drop retry counters."""
         for counter in counters:
             if self.attempts.pop(counter, None) is not None:
-                append = self.append()
-                append.attempts = [row for row in append.attempts if row.site != counter]
-                append.attempts_done.append(counter)
+                self.append().count([], [counter])
 
     def _effect(
         self,
@@ -174,14 +236,48 @@ class Instance:
         effect = self.program.net.site[site].effect
         return EffectRow(self.id, opened.key, site, effect, opened.seq, outcome, seq, by, evidence)
 
+    def mark(self) -> Mark:
+        """Where it stands now."""
+        return Mark(
+            self.state,
+            self.seq,
+            self.head,
+            self.at,
+            replace(self.tail),
+            self.named,
+            dict(self.attempts),
+            None if self.pending is None else _copy(self.pending),
+        )
+
+    def back_to(self, mark: Mark) -> None:
+        """Forget what was fired since: it was rolled back."""
+        self.state, self.seq, self.head, self.at, self.tail, self.named, *_ = mark
+        self.attempts, self.pending = dict(mark.attempts), mark.pending
+        self.flying = self.lent = None
+
     # --- what became durable ------------------------------------------------------------------
 
     def fly(self) -> Append | None:
-        """Hand the pending append to the committer."""
+        """Hand the pending append to the committer, with a checkpoint when its time has come."""
+        if self.pending is not None:
+            self.pending.execution = self.id
+            self._checkpoint(self.pending)
         self.flying, self.pending = self.pending, None
-        if self.flying is not None:
-            self.flying.execution = self.id
         return self.flying
+
+    def _checkpoint(self, append: Append) -> None:
+        """Between two records the state in memory is that of the log: it rides along."""
+        change = append.change
+        parks = change is not None and change.release
+        if not self.tail.worth(PARK_RECORDS if parks else CHECKPOINT_RECORDS):
+            return
+        if self.held or (change is not None and change.status is not None):
+            return  # an end is not resumed; a stall is told by the record behind the checkpoint
+        change = self.change()
+        net, state = self.program.net, self.state
+        change.checkpoint = checkpoint.encode(net, state, append.payloads, self.kept)
+        self.kept |= append.payloads.keys()
+        change.checkpoint_seq = self.seq - 1
 
     def landed(self, execution: int) -> None:
         """The flying append is durable: calls that waited for it may start."""
@@ -193,6 +289,9 @@ class Instance:
                 self.created(None)
         if flying is not None and flying.records:
             self.durable = flying.records[-1].seq
+        if flying is not None and flying.change is not None and flying.change.checkpoint:
+            later = self.pending.records if self.pending is not None else []
+            self.tail = Tail.behind(later, checkpoint.cost(flying.change.checkpoint))
         ready = [start for seq, start in self.starts if seq <= self.durable]
         if ready:
             self.starts = [(seq, start) for seq, start in self.starts if seq > self.durable]
@@ -200,7 +299,14 @@ class Instance:
                 start()
 
     def rechain(self, tenure: int, session: int, keep: bool) -> None:
-        """Go on under a new tenure: `keep` tells that the flying append is durable after all."""
+        """Go on under a new tenure: `keep` tells that the flying append is durable after all.
+
+        The record of a transactional step is not written again: without its commit the author's
+        writes are gone too, and the step is to be called again.
+        """
+        if self.lent is not None and not keep:
+            self.back_to(self.lent)
+        self.lent = None
         lost = None if keep else self.flying
         if keep:
             self.landed(self.id)
@@ -212,11 +318,12 @@ class Instance:
             return
         head = appends[0].previous
         records = [r for a in appends for r in a.records]
-        merged = _merged(appends, self.id, tenure, head)
+        merged = _merged(appends, Append(self.id, tenure, head, create=appends[0].create))
         self.pending = merged
         if records:
             self.head, self.seq = head, records[0].seq
-            self.tail -= len(records)
+            for old in records:
+                self.tail.shrink(old.body)
             for old in records:
                 self.record(old.kind, old.transition, bodies.decode(old.body), old.at)
 
@@ -227,19 +334,19 @@ class Instance:
             self.append().create = self.create
 
 
-def _merged(appends: list[Append], execution: int, tenure: int, head: bytes) -> Append:
+def _merged(appends: list[Append], merged: Append) -> Append:
     """One append with everything but the records of several, in order."""
-    merged = Append(execution, tenure, head, create=appends[0].create)
     for append in appends:
-        add_rows(merged, append)
+        merged.consumed += append.consumed
+        merged.effects += append.effects
+        merged.payloads |= append.payloads
+        merged.kept |= append.kept
+        merged.count(append.attempts, append.attempts_done)
         merged.change = append.change or merged.change
     return merged
 
 
-def add_rows(earlier: Append, later: Append) -> None:
-    """Let the rows of a later append, not its records, ride in an earlier one."""
-    earlier.consumed += later.consumed
-    earlier.effects += later.effects
-    gone = set(later.attempts_done)  # written after a counter of the same name is deleted
-    earlier.attempts = [row for row in earlier.attempts if row.site not in gone] + later.attempts
-    earlier.attempts_done += later.attempts_done
+def _copy(append: Append) -> Append:
+    copy = Append(append.execution, append.tenure, append.previous, list(append.records))
+    copy.create = append.create
+    return _merged([append], copy)

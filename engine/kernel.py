@@ -12,8 +12,7 @@ transition into `in doubt X`, a token `before X` simply wants its call again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
 
@@ -32,6 +31,8 @@ from ..model.marking import (
 from ..model.net import Net, PlaceKind, Site, SiteKind, TransitionKind
 from ..model.program import Program
 from .bodies import NOTHING, Body, Raw, raws
+from .kept import Kept, Make, grown, suffix
+from .moments import due, moment_of
 from .records import NO_TRANSITION, Kind
 from .status import Status
 
@@ -51,7 +52,6 @@ KIND_OF: Mapping[TransitionKind, Kind] = {
 """Which word a firing is told by; everything else is `fired`."""
 
 _AGAIN = frozenset({TransitionKind.VOIDED, TransitionKind.UNDID, TransitionKind.RETRY})
-_TIMERS_OF_MOMENTS = frozenset({"at", "sleep_until"})
 
 
 class HasNet(Protocol):
@@ -165,13 +165,21 @@ def next_auto(wiring: Wiring, state: State, durable: int) -> int | None:
     return found
 
 
-def next_intent(wiring: Wiring, state: State) -> int | None:
-    """An intent that the marking asks for, or None."""
-    for place in state.marking:
-        found = wiring.by_kind.get((place, TransitionKind.INTENT))
-        if found:
-            return found[0]
+def next_intent(wiring: Wiring, state: State, later: Collection[str] = ()) -> int | None:
+    """An intent that the marking asks for, or None; none of the sites whose turn comes `later`."""
+    for transition in intents(wiring, state):
+        if wiring.net.transitions[transition].site not in later:
+            return transition
     return None
+
+
+def intents(wiring: Wiring, state: State) -> list[int]:
+    """The intents that the marking asks for, one for each call."""
+    return [
+        found[0]
+        for place in state.marking
+        if (found := wiring.by_kind.get((place, TransitionKind.INTENT)))
+    ]
 
 
 def lost(wiring: Wiring, state: State) -> list[int]:
@@ -264,28 +272,6 @@ def _arguments(site: Site, token: Token) -> tuple[Any, ...]:
     return tuple(token.frame[variable] for _, variable in site.arguments)
 
 
-def due(site: Site, token: Token) -> int:
-    """When a timer falls due: the moment given, or the span after the token came to rest."""
-    given = token.frame[site.arguments[0][1]].get()
-    if site.target in _TIMERS_OF_MOMENTS:
-        moment: datetime = given
-        return _microseconds(moment - _EPOCH)
-    return token.at + max(0, _microseconds(given))
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def _microseconds(span: timedelta) -> int:
-    return span // _MICROSECOND
-
-
-def moment_of(at: int) -> datetime:
-    """A time of the log as an aware datetime."""
-    return _EPOCH + timedelta(microseconds=at)
-
-
 def counter(call: Call) -> str:
     """Under which name attempts are counted: the site, its probe, or its undo."""
     return call.site.name + {"step": "", "probe": "?", "undo": "!"}[call.role]
@@ -315,7 +301,7 @@ def fire(
     `said` adds fields to the record (who decided, why, which message). Raises `GlueStuck` when the
     user's code behind it fails by accident; nothing has changed then.
     """
-    told = program.net.transitions[transition]
+    wiring, told = wire(program.net), program.net.transitions[transition]
     key = _key_for(state, told.kind, told.site, origin)
     values: dict[str, Any] = {} if given is None else {told.binds or RESULT: given}
     moment = Moment(seq, at, key)
@@ -326,11 +312,11 @@ def fire(
     if fired.path:
         fields["p"] = fired.path
     if fired.delta:
-        fields["d"] = raws(fired.delta)
+        fields |= _delta(wiring, state.marking, transition, fired.delta)
     if key:
         fields.setdefault("k", key)
     body = Body(**fields)
-    after = _after(wire(program.net), state, transition, fired.marking, moment, body)
+    after = _after(wiring, state, transition, fired.marking, moment, body)
     return Step(after, word_of(told.kind, body), transition, body)
 
 
@@ -346,7 +332,7 @@ def fold(
     body: Body,
     seq: int,
     at: int,
-    value: Callable[[str, str, bytes], Any],
+    value: Make,
 ) -> State:
     """The state after a record, without running user code.
 
@@ -360,14 +346,68 @@ def fold(
     told = wiring.net.transitions[transition]
     given: dict[str, Any] = {}
     raw = body.e if told.binds == ERROR else body.r
+    name = told.binds or RESULT
     if bytes(raw):
-        name = told.binds or RESULT
         given[name] = value(name, told.site, bytes(raw))
     # What the glue changed comes last: it may have changed the very result it was given.
-    given |= {name: value(name, "", bytes(raw)) for name, raw in body.d.items()}
+    changed: dict[str, Any] = {n: value(n, "", bytes(r)) for n, r in body.d.items()}
+    if body.g or body.x:
+        _by_reference(wiring, state.marking, transition, body, value, given, changed)
+    given |= changed
     moment = Moment(seq, at, body.k)
     marking = replay(wiring, state.marking, transition, given, moment, body.p)
     return _after(wiring, state, transition, marking, moment, body)
+
+
+def _before(wiring: Wiring, marking: Marking, transition: int, variable: str) -> Any:
+    """The value a variable had in the tokens that a transition takes, or None."""
+    for place in reversed(wiring.takes[transition]):
+        token = marking.get(place)
+        if token is not None and variable in token.frame:
+            return token.frame[variable]
+    return None
+
+
+def _delta(
+    wiring: Wiring, marking: Marking, transition: int, delta: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The changed variables as fields: of a list that only grew, the new elements."""
+    longer: dict[str, Raw] = {}
+    for name, value in delta.items():
+        old = _before(wiring, marking, transition, name) if value.raw[:1] == b"[" else None
+        more = None if old is None else suffix(old.raw, value.raw)
+        if more is not None:
+            longer[name] = Raw(more)
+    rest = {name: value for name, value in delta.items() if name not in longer}
+    return {"d": raws(rest), "g": longer}
+
+
+def _by_reference(
+    wiring: Wiring,
+    marking: Marking,
+    transition: int,
+    body: Body,
+    value: Make,
+    given: dict[str, Any],
+    changed: dict[str, Any],
+) -> None:
+    """Add what a record holds by digest, and the lists that grew."""
+    told = wiring.net.transitions[transition]
+    parts: dict[str, bytes | str] = {name: bytes(raw) for name, raw in body.g.items()}
+    for field, digest in body.x.items():
+        kind, _, name = field.partition(" ")
+        if kind == "g":
+            parts[name] = digest
+        elif kind == "d":
+            changed[name] = Kept(name, "", (digest,))
+        else:
+            bound = told.binds or RESULT
+            given[bound] = Kept(bound, told.site, (digest,))
+    for name, part in parts.items():
+        base = _before(wiring, marking, transition, name)
+        if base is None:
+            raise IllegalFiring(told.name, f"{name!r} grew, and was not there")
+        changed[name] = grown(name, base, part, value)
 
 
 def _key_for(state: State, kind: TransitionKind, site: str, origin: str) -> str:

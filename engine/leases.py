@@ -14,9 +14,10 @@ from pathlib import Path
 
 from .store import Identity, SessionRow
 
-LEASE_SECONDS = 15.0
-BEAT_SECONDS = 3.0
+LEASE_SECONDS = 15.0  # the same for all workers of a store; `Engine(lease_seconds=...)`
+BEATS_IN_LEASE = 5
 MARGIN_SECONDS = 5.0  # no call of class idempotent or above starts with less of the lease left
+_MARGIN_PART = MARGIN_SECONDS / LEASE_SECONDS
 _STATE, _STARTED = 0, 19  # fields of /proc/PID/stat behind the name
 _DEAD = ("Z", "X", "x")  # killed, perhaps not yet reaped by its parent
 
@@ -103,8 +104,9 @@ def provably_gone(
 class Lease:
     """The worker's own side: what is left of its lease, by when it *sent* its last good beat."""
 
-    def __init__(self, registered: float) -> None:
+    def __init__(self, registered: float, seconds: float = LEASE_SECONDS) -> None:
         self._sent = registered
+        self.seconds = seconds
 
     def acknowledged(self, sent: float) -> None:
         """The beat sent at this moment was acknowledged; late acknowledgements do not shorten."""
@@ -112,17 +114,18 @@ class Lease:
 
     def remaining(self, now: float) -> float:
         """Seconds until someone else may fence us; negative when that is past."""
-        return LEASE_SECONDS - (now - self._sent)
+        return self.seconds - (now - self._sent)
 
     def may_call(self, now: float) -> bool:
         """A call with effects may start."""
-        return self.remaining(now) >= MARGIN_SECONDS
+        return self.remaining(now) >= self.seconds * _MARGIN_PART
 
 
 class Watch:
     """The fencer's side: which sessions' counters stood still for a lease on our own clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = LEASE_SECONDS) -> None:
+        self.seconds = seconds
         self._seen: dict[int, tuple[int, float]] = {}
 
     def expired(self, rows: Sequence[SessionRow], now: float) -> list[int]:
@@ -134,6 +137,6 @@ class Watch:
             beats, since = seen.get(row.id, (row.beats, now))
             since = since if beats == row.beats else now
             self._seen[row.id] = (row.beats, since)
-            if now - since >= LEASE_SECONDS:
+            if now - since >= self.seconds:
                 late.append(row.id)
         return late

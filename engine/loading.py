@@ -5,7 +5,7 @@ No user code runs here; a log that is not a run of its net raises and is never g
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -14,10 +14,13 @@ from ..model.marking import wire
 from ..model.program import Program
 from ..model.values import Value
 from . import bodies, kernel
+from .bodies import Body
+from .checkpoint import cost
 from .checkpoint import decode as decode_checkpoint
-from .instance import Instance, add_rows
+from .instance import Instance, Tail
+from .kept import Make, digests, resolved
 from .records import Kind, Record
-from .store import Append, Claimed
+from .store import Append, Claimed, Store
 
 _INPUTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -57,6 +60,33 @@ def fold(
     return state
 
 
+async def payloads(store: Store, execution: int, wanted: Iterable[str]) -> dict[str, bytes]:
+    """The payloads of these digests; `LookupError` names one that is not there."""
+    found: dict[str, bytes] = {}
+    for digest in wanted:
+        raw = await store.payload(execution, bytes.fromhex(digest))
+        if raw is None:
+            raise LookupError(f"the payload {digest} of execution {execution} is not stored")
+        found[digest] = raw
+    return found
+
+
+async def resolve(store: Store, execution: int, state: kernel.State, value: Make) -> kernel.State:
+    """The state with the large values that are still in its marking."""
+    wanted = digests(state.marking)
+    if not wanted:
+        return state
+    found = await payloads(store, execution, wanted)
+    return state._replace(marking=resolved(state.marking, found, value))
+
+
+async def whole(store: Store, execution: int, body: Body) -> Body:
+    """A stored body with its large values in place."""
+    if not body.x:
+        return body
+    return bodies.fill(body, await payloads(store, execution, body.x.values()))
+
+
 def load(program: Program, claimed: Claimed, session: int) -> Instance:
     """The instance of a claimed execution, before anything of it goes on."""
     row, records = claimed.row, claimed.records
@@ -64,6 +94,9 @@ def load(program: Program, claimed: Claimed, session: int) -> Instance:
     start = None
     if row.checkpoint is not None:
         start = decode_checkpoint(program.net, row.checkpoint, value)
+    kept = set(digests(start.marking)) if start is not None else set[str]()
+    for record in records:
+        kept |= bodies.references(record.body)
     state = fold(program, start, records, value)
     last = records[-1].seq if records else row.checkpoint_seq
     return Instance(
@@ -75,10 +108,11 @@ def load(program: Program, claimed: Claimed, session: int) -> Instance:
         state=state,
         seq=last + 1,
         head=claimed.head,
-        at=records[-1].at if records else row.updated,
+        at=claimed.at,
         durable=last,
-        tail=len(records),
+        tail=Tail.behind(records, cost(row.checkpoint) if row.checkpoint else 0),
         first=last + 1,
+        kept=kept,
         mail=[m for m in claimed.messages if m.consumed_at is None],
         mail_seen=row.mail,
         attempts={a.site: a for a in claimed.attempts},
@@ -96,7 +130,10 @@ def take_back(instance: Instance, append: Append) -> None:
         last = append.records.pop()
         instance.seq = last.seq
         instance.head = append.records[-1].hash if append.records else append.previous
-        instance.tail -= 1
+        instance.tail.shrink(last.body)
     if later is not None:
-        add_rows(append, later)
+        append.consumed += later.consumed
+        append.effects += later.effects
+        append.payloads |= later.payloads
+        append.count(later.attempts, later.attempts_done)
     instance.pending = append

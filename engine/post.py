@@ -8,15 +8,16 @@ Nothing is sent to a user from here.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Protocol
 
 import msgspec
 
-from ..model.errors import ExecutionFinished
+from ..model.errors import ExecutionFinished, PerdureError
 from ..model.language.waits import Elapsed
 from ..model.net import TransitionKind
 from ..model.values import Value, ValueRefused
-from . import kernel
+from . import bodies, kernel
 from .bodies import Body
 from .decisions import ASKS, Decision, fires, verdicts
 from .instance import Instance
@@ -27,6 +28,7 @@ from .store import MessageRow, Store
 CANCEL = "$cancel"
 DESK = "$desk"
 EVIDENCE = "$evidence"
+_LOG = logging.getLogger("perdure")
 
 
 class Fires(Protocol):
@@ -132,6 +134,25 @@ async def testify(store: Store, key: str, effect: str, said: Decision) -> None:
         await store.send(key, EVIDENCE, f"evidence:{effect}", msgspec.json.encode(said))
     except ExecutionFinished:
         return  # nobody waits for it any more; the effect ledger shows the decision taken
+    except PerdureError as error:
+        _LOG.warning("what became of an effect of %s could not be told: %s", key, error)
+
+
+def testimony(instance: Instance) -> list[Decision]:
+    """The answers of calls that were fired here and can not be written any more (rule 17)."""
+    found: list[Decision] = []
+    for append in (instance.flying, instance.pending):
+        if append is None:
+            continue
+        results = {
+            r.seq: bodies.fill(bodies.decode(r.body), append.payloads).r for r in append.records
+        }
+        found += [
+            Decision(e.key, "landed", results[e.outcome_seq], why="the caller's late answer")
+            for e in append.effects
+            if e.outcome == "landed" and e.decided_by == "call" and e.outcome_seq in results
+        ]
+    return found
 
 
 def _cancelled_already(driver: Fires, instance: Instance, message: MessageRow) -> bool:

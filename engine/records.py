@@ -20,6 +20,8 @@ FORMAT = 1
 HASH_BYTES = 16
 NO_TRANSITION = -1
 _HEADER = struct.Struct(">BIIBiq")
+FIXED_BYTES = _HEADER.size + HASH_BYTES
+"""What a record takes beside its body, at the least."""
 
 
 class Kind(IntEnum):

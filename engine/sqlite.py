@@ -18,7 +18,16 @@ from . import sqlite_inbox, sqlite_reads, sqlite_schema, sqlite_sessions
 from .errors import NoStore, StoreUnavailable, WeakDurability
 from .records import Record
 from .sqlite_append import is_value, write_batch, write_each
-from .sqlite_link import MEMORY, SYNCHRONOUS, Creator, Link, Links, Sleep, database_path
+from .sqlite_link import (
+    MEMORY,
+    SYNCHRONOUS,
+    WAL_BYTES_MAX,
+    Creator,
+    Link,
+    Links,
+    Sleep,
+    database_path,
+)
 from .sqlite_step import Doomed, SqliteStepTransaction
 from .store import (
     STEP_SECONDS_MAX,
@@ -30,13 +39,13 @@ from .store import (
     Create,
     EffectRow,
     ExecutionRow,
-    Fenced,
     Identity,
     MessageRow,
     SessionRow,
 )
 
 T = TypeVar("T")
+LOG_PAGE = 10_000
 _REPEATS_MAX = 3  # of what may be repeated after an ambiguous commit
 
 
@@ -56,6 +65,7 @@ class SqliteStore:
         synchronous: str = "FULL",
         create: bool = True,
         creator: Creator | None = None,
+        wal_bytes_max: int = WAL_BYTES_MAX,
         sleep: Sleep = asyncio.sleep,
         now: Callable[[], int] = _wall_clock,
     ) -> None:
@@ -64,7 +74,7 @@ class SqliteStore:
             raise WeakDurability(path, "synchronous", synchronous, "FULL")
         self.weak = SYNCHRONOUS[synchronous] < SYNCHRONOUS["FULL"]
         self.path, self._may_create = path, create
-        self.links = Links(path, synchronous, creator, sleep)
+        self.links = Links(path, synchronous, creator, sleep, wal_bytes_max)
         self._now = now
 
     async def open(self) -> None:
@@ -72,8 +82,8 @@ class SqliteStore:
 
         With `create=False` a database without our tables is refused and left as it is.
         """
-        if not self._may_create and self.path != MEMORY and not Path(self.path).is_file():
-            raise NoStore(self.path, "no such file")
+        if self.path != MEMORY:
+            self._refuse_path(Path(self.path))
         self.links.refuse_network()
         if await self.links.patiently(lambda: sqlite_schema.is_empty(self.links.link("writer"))):
             if not self._may_create:
@@ -81,6 +91,14 @@ class SqliteStore:
             async with self.links.write() as link:
                 sqlite_schema.create(link, self.path)
         await self.links.read(lambda link: sqlite_schema.check(link, self.path))
+
+    def _refuse_path(self, path: Path) -> None:
+        if not path.parent.is_dir():
+            raise NoStore(self.path, f"there is no folder {path.parent}")
+        if path.is_dir():
+            raise NoStore(self.path, "it is a folder")
+        if not self._may_create and not path.is_file():
+            raise NoStore(self.path, "no such file")
 
     async def close(self) -> None:
         """Close all connections; a database in memory is gone with them."""
@@ -94,8 +112,10 @@ class SqliteStore:
 
     async def register(self, identity: Identity) -> int:
         """Insert a session; its number."""
-        async with self.links.write() as link:
-            return sqlite_sessions.register(link, identity, self._now())
+        # A number that nobody learns of owns nothing and never beats: it is fenced in time.
+        return await self._repeatable(
+            lambda link: sqlite_sessions.register(link, identity, self._now())
+        )
 
     def beat(self, session: int) -> bool:
         """Raise the beat counter from any thread; False: fenced. May raise StoreUnavailable."""
@@ -109,8 +129,9 @@ class SqliteStore:
 
     async def fence(self, session: int) -> int:
         """End a session's right to append and release its executions; how many."""
-        async with self.links.write() as link:
-            return sqlite_sessions.fence(link, session, self._now())
+        return await self._repeatable(
+            lambda link: sqlite_sessions.fence(link, session, self._now())
+        )
 
     async def handover(self, session: int, identity: Identity) -> tuple[int, dict[int, int]]:
         """Fence the own session and move its executions to the next one, on new connections."""
@@ -121,10 +142,11 @@ class SqliteStore:
 
     async def suspect(self, session: int, execution: int | None) -> None:
         """Name the execution that may kill this process, before it runs; None: nobody."""
-        sql = "UPDATE session SET suspect = ? WHERE id = ? AND fenced IS NULL"
-        async with self.links.write() as link:
-            if link.run(sql, (execution, session)).rowcount != 1:
-                raise Fenced(session)
+        await self._repeatable(lambda link: sqlite_sessions.suspect(link, session, execution))
+
+    async def serves(self, session: int, nets: Sequence[str]) -> None:
+        """Note, for people, that the session has the code of these nets."""
+        await self._repeatable(lambda link: sqlite_sessions.serves(link, session, nets))
 
     async def claim(self, session: int, nets: Sequence[str], limit: int) -> builtins.list[Claimed]:
         """Take due executions whose net is served here; the write lock only if there are any."""
@@ -202,6 +224,10 @@ class SqliteStore:
             return result
         raise StoreUnavailable(self.path, f"{_REPEATS_MAX} commits in a row failed")
 
+    def tidy(self, idle: bool) -> None:
+        """Fold the write-ahead log into the file: some of it when idle, all when it is large."""
+        self.links.tidy(idle)
+
     # --- reads --------------------------------------------------------------------------------
 
     def changes(self) -> int:
@@ -216,6 +242,10 @@ class SqliteStore:
         """The mail counters of the session's executions that ever got a message."""
         return await self.links.read(lambda link: sqlite_reads.mail(link, session))
 
+    async def served(self) -> builtins.list[tuple[int, str]]:
+        """Sessions that are not fenced, with each net they serve."""
+        return await self.links.read(sqlite_reads.served)
+
     async def find(self, key: str) -> ExecutionRow | None:
         """The execution of this key."""
         return await self.links.read(lambda link: sqlite_reads.find(link, key))
@@ -229,8 +259,16 @@ class SqliteStore:
         )
 
     async def log(self, execution: int, after: int = -1) -> builtins.list[Record]:
-        """The records beyond `after`."""
-        return await self.links.read(lambda link: sqlite_reads.log(link, execution, after))
+        """The records beyond `after`, page by page: no reader holds back the write-ahead log."""
+        found: builtins.list[Record] = []
+        while True:
+            page = await self.links.read(
+                lambda link, after=after: sqlite_reads.log(link, execution, after, LOG_PAGE)
+            )
+            found += page
+            if len(page) < LOG_PAGE:
+                return found
+            after = page[-1].seq
 
     async def messages(self, execution: int, after: int = 0) -> builtins.list[MessageRow]:
         """The messages beyond number `after`, consumed or not."""

@@ -8,16 +8,15 @@ first new one has the expected hash; the primary key refuses the rest. No commit
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .sqlite_link import Link
+from .errors import StoreUnavailable
+from .sqlite_link import Link, is_machine
 from .sqlite_rows import EXECUTION, execution_row
 from .store import Append, Appended, Fenced, Guard, RowChange, Status
 
-_VALUE_FAULTS = (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH)
 _INSERT_LOG = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_AFTER = """
 INSERT INTO log SELECT ?, ?, ?, ?, ?, ?, ?, ?
@@ -54,11 +53,11 @@ class Misfit(Exception):
 
 
 def is_value(error: Exception) -> bool:
-    """One execution's values or rows are at fault, so the others can be written without it."""
-    if isinstance(error, sqlite3.Error):
-        code = getattr(error, "sqlite_errorcode", None)  # None: a value that cannot be bound
-        return code is None or (code & 0xFF) in _VALUE_FAULTS
-    return isinstance(error, Misfit | OverflowError | TypeError | ValueError)
+    """One execution's values or rows may be at fault, so the others can be written without it.
+
+    Everything but the machine's faults: whose fault it is, is found by writing each alone.
+    """
+    return not isinstance(error, StoreUnavailable) and not is_machine(error)
 
 
 @dataclass(slots=True)
@@ -94,7 +93,8 @@ def _write(link: Link, session: int, batch: Sequence[Append], now: int) -> list[
     for index, append in enumerate(batch):
         why = malformed(append)
         if why:
-            results[index] = Appended(append.execution, False, guard=Guard(append.execution, why))
+            guard = Guard(append.execution, why, poison=True)
+            results[index] = Appended(append.execution, False, guard=guard)
         else:
             members.append(_Member(index, append, append.execution))
     members = _create(link, members, results, now)
@@ -117,7 +117,8 @@ def write_each(link: Link, session: int, batch: Sequence[Append], now: int) -> l
             if not is_value(error):
                 raise
             link.run("ROLLBACK TO alone")
-            guard = Guard(append.execution, f"{type(error).__name__}: {error}")
+            poison = not isinstance(error, Misfit)
+            guard = Guard(append.execution, f"{type(error).__name__}: {error}", poison)
             results.append(Appended(append.execution, False, guard=guard))
         link.run("RELEASE alone")
     return results
@@ -215,7 +216,7 @@ def _insert(
     firsts: list[tuple[Any, ...]] = []
     for member in members:
         append = member.append
-        if append.create is None and append.records:
+        if _follows(append):
             first = append.records[0]
             guard = (member.id, first.seq - 1, append.previous, session, append.tenure)
             firsts.append((member.id, *first, *guard))
@@ -231,19 +232,28 @@ def _insert(
 
 
 def _without_misfits(link: Link, members: list[_Member], results: list[Appended]) -> list[_Member]:
+    """Read the heads of all in one query, and go on without those that did not fit (rule 9)."""
+    firsts = {m.id: m.append.records[0] for m in members if _follows(m.append)}
+    sql = (
+        "SELECT log.execution, log.seq, log.hash FROM json_each(?) AS first CROSS JOIN log "
+        "ON log.execution = first.value ->> 0 AND log.seq = first.value ->> 1"
+    )
+    asked = json.dumps([(id, first.seq) for id, first in firsts.items()])
+    found = {(id, seq): hash for id, seq, hash in link.rows(sql, (asked,))}
     kept: list[_Member] = []
     for member in members:
-        append = member.append
-        if append.create is None and append.records:
-            first = append.records[0]
-            sql = "SELECT 1 FROM log WHERE execution = ? AND seq = ? AND hash = ?"
-            if not link.rows(sql, (member.id, first.seq, first.hash)):
-                why = f"record {first.seq} does not follow the log, or the tenure is another's"
-                guard = Guard(member.id, why)
-                results[member.index] = Appended(member.id, False, guard=guard)
-                continue
-        kept.append(member)
+        first = firsts.get(member.id)
+        if first is None or found.get((member.id, first.seq)) == first.hash:
+            kept.append(member)
+            continue
+        why = f"record {first.seq} does not follow the log, or the tenure is another's"
+        results[member.index] = Appended(member.id, False, guard=Guard(member.id, why))
     return kept
+
+
+def _follows(append: Append) -> bool:
+    """It has records, and they continue a log that exists."""
+    return append.create is None and bool(append.records)
 
 
 def _write_others(link: Link, members: list[_Member]) -> None:

@@ -17,11 +17,8 @@ from .sqlite_link import Link
 from .sqlite_rows import EXECUTION, execution_row
 from .store import Append, Create, ExecutionRow, Status
 
-ALWAYS_HEARD = (
-    "$cancel",
-    "$desk",
-    "$evidence",
-)  # channels that wake an execution whatever it waits for
+# Channels that wake an execution whatever it waits for.
+ALWAYS_HEARD = ("$cancel", "$desk", "$evidence")
 _FIND = f"SELECT {EXECUTION} FROM execution WHERE key = ?"
 _INSERT_MESSAGE = (
     "INSERT INTO message (execution, number, id, channel, body, arrived) VALUES (?, ?, ?, ?, ?, ?)"

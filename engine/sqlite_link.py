@@ -7,6 +7,7 @@ busy timeout 0, own back-off. No statement about executions or sessions lives he
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import threading
 import time
@@ -17,18 +18,27 @@ from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from .errors import NetworkFileSystem, StoreUnavailable, WeakDurability
+from ..model.errors import PlatformError
+from . import forks
+from .errors import NetworkFileSystem, NoStore, StoreUnavailable, WeakDurability
+from .sqlite_holder import write_lock_holder
 from .store import Ambiguous
 
 T = TypeVar("T")
 Creator = Callable[[], sqlite3.Connection]
 Sleep = Callable[[float], Awaitable[None]]
 
+_LOG = logging.getLogger("perdure")
 MEMORY = ":memory:"
 SYNCHRONOUS = {"NORMAL": 1, "FULL": 2, "EXTRA": 3}
-WAL_BYTES_KEPT = 64 * 1024 * 1024
+WAL_BYTES_MAX = 64 * 1024 * 1024
+"""A write-ahead log beyond this is folded into the file at once, idle or not (rule 77)."""
+COMMITS_MIN = 250
+"""Commits, or writes of someone else, after which it is worth folding it while idle."""
+_PAGE_BYTES = 4096
 PATIENCE_SECONDS = 5.0
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 # What a statement of ours can do wrong; everything else is the machine's or the file's fault.
@@ -121,8 +131,16 @@ class Link:
 class Links:
     """The writer, the reader and the beat's connection of one database; lazily opened."""
 
-    def __init__(self, path: str, synchronous: str, creator: Creator | None, sleep: Sleep) -> None:
+    def __init__(
+        self,
+        path: str,
+        synchronous: str,
+        creator: Creator | None,
+        sleep: Sleep,
+        wal_bytes_max: int = WAL_BYTES_MAX,
+    ) -> None:
         self.path = path
+        self._wal_bytes_max, self._commits = wal_bytes_max, 0
         self.memory = path == MEMORY
         self.sleep = sleep
         self._synchronous = synchronous
@@ -134,12 +152,16 @@ class Links:
         # One connection serves the loop and the beat's thread of a database in memory.
         self._mutex = threading.RLock()
         self._memory_lock = asyncio.Lock()
+        self._forked = False
+        forks.watch(self)
 
     def _open_file(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, timeout=0, check_same_thread=False, isolation_level=None)
 
     def link(self, role: str) -> Link:
         """The connection for `writer`, `reader` or `beat`; opened with its settings read back."""
+        if self._forked:
+            raise forks.refusal()
         role = "writer" if self.memory else role
         found = self._links.get(role)
         if found is None:
@@ -147,12 +169,17 @@ class Links:
         return found
 
     def _connect(self) -> Link:
-        core = self._engine.connect()
+        try:
+            core = self._engine.connect()
+        except DBAPIError as error:  # what the driver said, without SQLAlchemy's frame around it
+            raise error.orig or error from error
         try:
             link = Link(core)
             link.run("PRAGMA busy_timeout = 0")
             link.run("PRAGMA recursive_triggers = ON")  # else OR REPLACE passes the triggers by
-            link.run(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
+            link.run(f"PRAGMA journal_size_limit = {self._wal_bytes_max}")
+            # The committer's business; this is for a process that writes without one.
+            link.run(f"PRAGMA wal_autocheckpoint = {2 * self._wal_bytes_max // _PAGE_BYTES}")
             journal = link.rows("PRAGMA journal_mode = WAL")[0][0]
             link.run(f"PRAGMA synchronous = {self._synchronous}")
             self._read_back(link, str(journal).lower())
@@ -186,10 +213,21 @@ class Links:
 
     def dispose(self) -> None:
         """Close every connection, and with it the contents of a database in memory."""
+        if self._forked:
+            return
         with self._mutex:  # the beat's thread may be in the middle of a statement
             for link in self._links.values():
                 link.core.close()
             self._links.clear()
+
+    def die(self) -> None:
+        """In the child of a fork: use none of the connections, and never close one.
+
+        Closing would release locks of the parent's file and could truncate its write-ahead log.
+        """
+        self._forked = True
+        forks.leak(self._links)
+        self._links = {}
 
     def write_lock(self) -> asyncio.Lock:
         """The lock of this file for all stores of this process on the running loop."""
@@ -199,8 +237,10 @@ class Links:
             self.path, asyncio.Lock()
         )
 
-    def unavailable(self, error: BaseException) -> StoreUnavailable:
+    def unavailable(self, error: BaseException) -> PlatformError:
         """The same trouble as an error for people."""
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
+            return NoStore(self.path, "it is no SQLite database")
         return StoreUnavailable(self.path, str(error))
 
     async def patiently(self, action: Callable[[], T]) -> T:
@@ -214,7 +254,7 @@ class Links:
                         raise self.unavailable(error) from error
                     raise
             await self.sleep(delay)
-        raise StoreUnavailable(self.path, f"locked by another process for {PATIENCE_SECONDS:g} s")
+        raise self._locked()
 
     def patiently_blocking(self, action: Callable[[], T]) -> T:
         """The same from a thread without a loop."""
@@ -226,7 +266,11 @@ class Links:
                 if not is_busy(error):
                     raise self.unavailable(error) from error
             time.sleep(delay)
-        raise StoreUnavailable(self.path, f"locked by another process for {PATIENCE_SECONDS:g} s")
+        raise self._locked()
+
+    def _locked(self) -> StoreUnavailable:
+        holder = write_lock_holder(self.path)
+        return StoreUnavailable(self.path, f"locked by {holder} for {PATIENCE_SECONDS:g} s")
 
     async def read(self, query: Callable[[Link], T]) -> T:
         """Run one query, or several that need no common snapshot, on the reading connection."""
@@ -274,7 +318,31 @@ class Links:
             if self.memory:
                 self._mutex.release()
 
+    def tidy(self, idle: bool) -> None:
+        """Fold the write-ahead log into the file; nothing while somebody writes (rule 77).
+
+        PASSIVE waits for nobody; TRUNCATE gives up at once when a reader stands in the way, and is
+        tried again later.
+        """
+        if self.memory or self.write_lock().locked():
+            return
+        large = self._commits % 16 == 0 and self._wal_bytes() > self._wal_bytes_max
+        if not large and not (idle and self._commits >= COMMITS_MIN):
+            return
+        try:
+            self.link("writer").rows(f"PRAGMA wal_checkpoint({'TRUNCATE' if large else 'PASSIVE'})")
+        except sqlite3.Error as error:
+            _LOG.warning("the write-ahead log of %s stays as it is: %s", self.path, error)
+        self._commits = 1
+
+    def _wal_bytes(self) -> int:
+        try:
+            return Path(f"{self.path}-wal").stat().st_size
+        except OSError:
+            return 0
+
     def _commit(self, link: Link) -> None:
+        self._commits += 1
         try:
             link.run("COMMIT")
         except Exception as error:

@@ -57,10 +57,10 @@ def listing(link: Link, workflow: str | None, status: str | None, limit: int) ->
     return [execution_row(tuple(row)) for row in rows]
 
 
-def log(link: Link, execution: int, after: int) -> list[Record]:
-    """The records beyond `after`."""
+def log(link: Link, execution: int, after: int, limit: int) -> list[Record]:
+    """The first records beyond `after`."""
     query = select(*_RECORD_COLUMNS).where(_log.execution == execution, _log.seq > after)
-    rows = link.core.execute(query.order_by(_log.seq)).fetchall()
+    rows = link.core.execute(query.order_by(_log.seq).limit(limit)).fetchall()
     return [record(tuple(row)) for row in rows]
 
 
@@ -99,3 +99,11 @@ def payload(link: Link, execution: int, digest: bytes) -> bytes | None:
     columns = tables.payload.c
     query = select(columns.body).where(columns.execution == execution, columns.digest == digest)
     return link.core.execute(query).scalar()
+
+
+def served(link: Link) -> list[tuple[int, str]]:
+    """Sessions that are not fenced, with each net they serve."""
+    return link.rows(
+        "SELECT session, net FROM serving JOIN session ON session.id = serving.session "
+        "WHERE fenced IS NULL ORDER BY session, net"
+    )

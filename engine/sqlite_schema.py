@@ -1,6 +1,7 @@
 """Making the tables in an empty SQLite database, and reading back that they are whole.
 
 Nothing is upgraded here: another revision is refused (rule 75), a missing trigger too (rule 64).
+An older store is led to this revision by revisions/, when `perdure db upgrade` is asked to.
 """
 
 from __future__ import annotations
@@ -30,11 +31,21 @@ def is_empty(link: Link) -> bool:
     return not link.rows(sql)
 
 
+def revision(link: Link) -> int:
+    """The revision that the tables say they have; 0: none of ours, or they do not say."""
+    if is_empty(link):
+        return 0
+    rows = link.rows("SELECT revision FROM perdure_schema")
+    return rows[0][0] if len(rows) == 1 else 0
+
+
 def check(link: Link, path: str) -> None:
     """Raise SchemaMismatch unless revision, tables and triggers are those of this code."""
     revisions = [revision for (revision,) in link.rows("SELECT revision FROM perdure_schema")]
     if revisions != [REVISION]:
         found = f"schema revision {', '.join(map(str, revisions)) or 'none'}"
+        if max(revisions, default=0) > REVISION:
+            found += ", which is newer"
         raise SchemaMismatch(path, found, f"revision {REVISION}")
     stored = dict(link.rows("SELECT name, sql FROM sqlite_master"))
     for table in metadata.tables:

@@ -14,15 +14,16 @@ from .records import Kind, Record
 from .sqlite_append import require_session
 from .sqlite_link import Link
 from .sqlite_rows import ATTEMPT, EXECUTION, MESSAGE, RECORD, execution_row, record
-from .store import AttemptRow, Claimed, Identity, MessageRow
+from .store import SUSPECT_RECOVERIES, AttemptRow, Claimed, Identity, MessageRow
 
 _REGISTER = """
 INSERT INTO session (worker, host, boot, namespace, pid, started, beats, registered)
 VALUES (?, ?, ?, ?, ?, ?, 0, ?)"""
-# Beside a suspect named before it ran, the others are lost without blame (rule 33).
-_RELEASE = """
+# Beside a suspect named before it ran, the others are lost without blame, and so are suspects that
+# were not named (rule 33).
+_RELEASE = f"""
 UPDATE execution SET owner = NULL, wake_at = min(coalesce(wake_at, ?1), ?1), updated = ?1,
-    lost = CASE WHEN ?3 IS NULL OR ?3 = id THEN 1 ELSE 2 END
+    lost = iif(?3 = id OR (?3 IS NULL AND recoveries < {SUSPECT_RECOVERIES}), 1, 2)
 WHERE owner = ?2"""
 # Owners come by steps through the index: there are few of them, and fenced sessions are many.
 _DUE = """
@@ -46,6 +47,13 @@ UPDATE execution SET owner = ?1, tenure = tenure + 1, lost = 0, wake_at = NULL, 
     recoveries = ?2, lost_head = ?3, updated = ?4
 WHERE id = ?5"""
 _OF_CLAIMED = "(SELECT value FROM json_each(?))"
+# An owner that was fenced without a release (the second net of rule 5) counts as lost too.
+_BLAMES = f"""
+SELECT execution.id, CASE WHEN lost <> 0 OR owner IS NULL THEN lost
+    WHEN suspect = execution.id OR (suspect IS NULL AND recoveries < {SUSPECT_RECOVERIES}) THEN 1
+    ELSE 2 END, lost_head, recoveries
+FROM execution LEFT JOIN session ON session.id = execution.owner
+WHERE execution.id IN {_OF_CLAIMED}"""
 _TAILS = f"""
 SELECT log.execution, {", ".join("log." + name for name in Record._fields)}
 FROM json_each(?) AS claimed CROSS JOIN execution ON execution.id = claimed.value
@@ -73,6 +81,18 @@ def beat(link: Link, session: int) -> bool:
         link.rollback()
         raise
     return alive
+
+
+def suspect(link: Link, session: int, execution: int | None) -> None:
+    """Name the execution that may kill the process; raises Fenced."""
+    require_session(link, session)
+    link.run("UPDATE session SET suspect = ? WHERE id = ?", (execution, session))
+
+
+def serves(link: Link, session: int, nets: Sequence[str]) -> None:
+    """Note which nets a session has the code of."""
+    sql = "INSERT INTO serving (session, net) VALUES (?, ?) ON CONFLICT (session, net) DO NOTHING"
+    link.many(sql, [(session, net) for net in nets])
 
 
 def fence(link: Link, session: int, now: int) -> int:
@@ -105,14 +125,17 @@ def claim(link: Link, session: int, nets: Sequence[str], limit: int, now: int) -
     if not order:
         return []
     ids = json.dumps(sorted(order))
-    sql = f"SELECT id, owner, lost, lost_head, recoveries FROM execution WHERE id IN {_OF_CLAIMED}"
     lost: dict[int, bool] = {}
     takes: list[tuple[int | None, ...]] = []
-    for id, owner, blame, lost_head, recoveries in link.rows(sql, (ids,)):
-        lost[id] = bool(blame) or owner is not None
-        if blame == 1 or (owner is not None and not blame):
+    for id, blame, lost_head, recoveries in link.rows(_BLAMES, (ids,)):
+        lost[id] = bool(blame)
+        if blame:
             head = _progress(link, id)
-            recoveries, lost_head = (recoveries + 1 if head == lost_head else 1), head
+            if head != lost_head:
+                recoveries = 1 if blame == 1 else min(recoveries, 1)
+            elif blame == 1:
+                recoveries += 1
+            lost_head = head
         takes.append((session, recoveries, lost_head, now, id))
     link.many(_TAKE, takes)
     loaded = _load(link, ids, lost)
@@ -143,11 +166,13 @@ def _load(link: Link, ids: str, lost: dict[int, bool]) -> dict[int, Claimed]:
     sql = f"SELECT {EXECUTION} FROM execution WHERE id IN {_OF_CLAIMED}"
     for row in map(execution_row, link.rows(sql, (ids,))):
         tail = tails[row.id]
-        head = tail[-1].hash if tail else _head(link, row.id)
-        loaded[row.id] = Claimed(row, lost[row.id], tail, messages[row.id], attempts[row.id], head)
+        last = tail[-1] if tail else _last(link, row.id)
+        loaded[row.id] = Claimed(
+            row, lost[row.id], tail, messages[row.id], attempts[row.id], last.hash, last.at
+        )
     return loaded
 
 
-def _head(link: Link, execution: int) -> bytes:
+def _last(link: Link, execution: int) -> Record:
     sql = f"SELECT {RECORD} FROM log WHERE execution = ? ORDER BY seq DESC LIMIT 1"
-    return record(link.rows(sql, (execution,))[0]).hash
+    return record(link.rows(sql, (execution,))[0])

@@ -15,7 +15,7 @@ from .errors import TransactionEnded, TransactionTooLong
 from .sqlite_append import is_value, write_batch, write_each
 from .sqlite_link import Link
 from .store import Append, Appended
-from .transactional import Tx, end
+from .transactional import LENT, Tx, end
 
 T = TypeVar("T")
 
@@ -39,6 +39,7 @@ class SqliteStepTransaction:
         tx = Tx(self._link.core)
         self._link.run("SAVEPOINT lent")
         limit = asyncio.timeout(self._seconds_max)
+        lent = LENT.set(True)
         try:
             async with limit:
                 result = await function(tx)
@@ -47,6 +48,7 @@ class SqliteStepTransaction:
                 raise TransactionTooLong(self._seconds_max) from error
             raise
         finally:
+            LENT.reset(lent)
             end(tx)
         try:
             self._link.run("RELEASE lent")

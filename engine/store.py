@@ -17,6 +17,7 @@ from .status import Status
 from .transactional import Tx
 
 T = TypeVar("T")
+SUSPECT_RECOVERIES = 2  # from then on blamed only when named before it runs (rule 33)
 STEP_SECONDS_MAX = 2.0  # how long a transactional step may hold the writer (rule 19)
 
 
@@ -29,10 +30,13 @@ class Ambiguous(BaseException):
 
 
 class Guard(NamedTuple):
-    """An append that did not fit the log it was made for: another writer, or a bug of ours."""
+    """An append that was refused: it did not fit the log it was made for (another writer, or a bug
+    of ours), or it is `poison`: its values could not be stored, and never will.
+    """
 
     execution: int
     why: str
+    poison: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,15 @@ class Append:
     attempts: list[AttemptRow] = field(default_factory=list[AttemptRow])
     attempts_done: list[str] = field(default_factory=list[str])  # sites whose counters go
     change: RowChange | None = None
+    # Large values by digest, for the committer to `keep` before; no store writes them in `append`.
+    payloads: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    kept: set[str] = field(default_factory=set[str])  # of the payloads, what is stored
+
+    def count(self, attempts: Sequence[AttemptRow], done: Sequence[str]) -> None:
+        """Counters in order of time: a later end takes an earlier count with it."""
+        self.attempts = [a for a in self.attempts if a.site not in done]
+        self.attempts += attempts
+        self.attempts_done += done
 
 
 class Appended(NamedTuple):
@@ -187,6 +200,7 @@ class Claimed(NamedTuple):
     messages: list[MessageRow]  # not consumed yet
     attempts: list[AttemptRow]
     head: bytes  # hash of the last record
+    at: int  # time of the last record
 
 
 class StepTransaction(Protocol):
@@ -252,6 +266,10 @@ class Store(Protocol):
         """Name, before it runs, the execution that may kill this process; None: nobody."""
         ...
 
+    async def serves(self, session: int, nets: Sequence[str]) -> None:
+        """Note, for people, that the session has the code of these nets."""
+        ...
+
     async def claim(self, session: int, nets: Sequence[str], limit: int) -> list[Claimed]:
         """Take due executions without a living owner whose net is served here; tenure + 1 each."""
         ...
@@ -286,6 +304,11 @@ class Store(Protocol):
         """Store a large value before the batch whose record refers to it (rule 13)."""
         ...
 
+    def tidy(self, idle: bool) -> None:
+        """Housekeeping between two batches; `idle`: nothing is pending. Never raises for its own
+        sake, waits for nobody and may do nothing (rule 77)."""
+        ...
+
     # --- reads --------------------------------------------------------------------------------
     def changes(self) -> int:
         """A number that differs when someone other than this store has committed; cheap to poll."""
@@ -297,6 +320,10 @@ class Store(Protocol):
 
     async def next_wake(self) -> int | None:
         """The earliest `wake_at` of an unowned active execution."""
+        ...
+
+    async def served(self) -> list[tuple[int, str]]:
+        """Sessions that are not fenced, with each net they serve."""
         ...
 
     async def find(self, key: str) -> ExecutionRow | None: ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
-REVISION = 1
+REVISION = 2
 metadata = MetaData()
 
 schema = Table("perdure_schema", metadata, Column("revision", Integer, nullable=False))
@@ -28,6 +28,15 @@ session = Table(
     Column("registered", Integer, nullable=False),
     Column("fenced", Integer),  # when; NULL while it may append
     sqlite_autoincrement=True,
+)
+
+# What a worker has the code of: others are left alone, and listed as unserved (rule 55).
+serving = Table(
+    "serving",
+    metadata,
+    Column("session", Integer, primary_key=True, autoincrement=False),
+    Column("net", Text, primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 execution = Table(

@@ -7,9 +7,13 @@ commit, and that is the engine's. A method that waits would hold the only writer
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Executable, ScalarResult
+
+LENT: ContextVar[bool] = ContextVar("LENT", default=False)
+"""A transactional step runs here: whoever writes through the engine would wait for itself."""
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 

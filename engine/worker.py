@@ -8,25 +8,45 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 from ..model.program import Program
-from . import bodies, kernel, loading
+from . import bodies, kernel, loading, post
 from .bodies import Body
 from .calls import Caller
 from .clock import Clock
 from .committer import Committer
+from .draining import Drain
 from .driver import Driver
+from .errors import StoreUnavailable
+from .heart import Heart
 from .instance import Instance
-from .leases import BEAT_SECONDS, Lease, Watch, provably_gone
-from .store import Ambiguous, Append, Appended, Claimed, Identity, Status, Store
+from .leases import LEASE_SECONDS, Lease, Watch, provably_gone
+from .quarantine import Quarantine
+from .refused import Refused
+from .store import (
+    SUSPECT_RECOVERIES,
+    Ambiguous,
+    Append,
+    Appended,
+    Claimed,
+    Fenced,
+    Identity,
+    RowChange,
+    Status,
+    Store,
+)
 from .world import World
 
 POLL_SECONDS = 0.01
 SWEEP_SECONDS = 1.0
 RECOVERIES_MAX = 5
 DRAIN_SECONDS = 25.0
+AGAIN_SECONDS = 0.5  # between attempts while the store cannot be used
+LINGER_SECONDS = 1.0  # for cancelled steps to clean up behind them
 _LOG = logging.getLogger("perdure")
 
 
@@ -40,6 +60,7 @@ class Worker:
         clock: Clock,
         identity: Identity,
         concurrency: int = 1_000,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.store, self.clock, self.identity, self.concurrency = (
             store,
@@ -50,16 +71,20 @@ class Worker:
         self.programs: dict[str, Program] = {}
         self.instances: dict[str, Instance] = {}
         self.session = 0
-        self.lease = Lease(clock.monotonic())
-        self.watch = Watch()
+        self.lease = Lease(clock.monotonic(), lease_seconds)
+        self.watch = Watch(lease_seconds)
         self.committer = Committer(
             store, clock, lambda: self.session, self._settled, self._lost_session
         )
         self.driver = Driver(store, clock, self.committer)
         self.driver.may_intend = self._may_intend
         self.caller = Caller(self.driver, store, world, clock, self.lease)
+        self.caller.ending = self._ending
         self.caller.told = self.kick
+        self.retired = ""  # why it drained itself
         self.finished: Callable[[str, tuple[Status, Body] | None], None] = _ignore
+        self.quarantine = Quarantine(store, clock, lambda: self.session, self._begin, self._beside)
+        self.refused = Refused(store, lambda: self.session, self._told)
         self._wake = asyncio.Event()
         self._look_for_work = self._look_for_mail = True
         self._stopping = False
@@ -68,7 +93,10 @@ class Worker:
         self._next_sweep = 0.0
         self._task: asyncio.Task[None] | None = None
         self._recovering: asyncio.Task[None] | None = None
-        self._stop_beat: Callable[[], None] = _nothing
+        self._heart: Heart | None = None
+        self._serves = (0, 0)  # for which session, and of how many programs, the store was told
+        self._end: asyncio.Task[None] | None = None
+        self._hurried = False
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -86,50 +114,69 @@ class Worker:
     def _begin_beating(self) -> None:
         self._stop_beat()
         session = self.session
+        self._heart = Heart(self.clock, self.lease, lambda: self.store.beat(session))
 
-        def beat() -> bool:
-            sent = self.clock.monotonic()
-            if not self.store.beat(session):
-                return False  # fenced: the next append finds out
-            self.lease.acknowledged(sent)
-            return True
+    def _stop_beat(self) -> None:
+        if self._heart is not None:
+            self._heart.stop()
 
-        self._stop_beat = self.clock.every(BEAT_SECONDS, beat)
+    async def stop(self, drain_seconds: float = DRAIN_SECONDS, hard_seconds: float = 0.0) -> None:
+        """Stop claiming, let running calls end, release what is left, end the session (rule 47).
 
-    async def stop(self, drain_seconds: float = DRAIN_SECONDS) -> None:
-        """Stop claiming, let running calls end, release what is left, end the session.
-
-        Calls with an intent that outlast `drain_seconds` come back as doubts.
+        Calls that outlast `drain_seconds` are given up; those with an intent are awaited for
+        `hard_seconds` more and then come back as doubts. Twice is once; see `hurry`.
         """
-        self._stopping = True
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-        await self._drain(drain_seconds)
-        await self.committer.close()
+        if self._end is None:
+            work = self._wind_up(drain_seconds, hard_seconds)
+            self._end = asyncio.get_running_loop().create_task(work)
+        await asyncio.shield(self._end)
+
+    def hurry(self) -> None:
+        """Wait for no call any more while stopping."""
+        self._hurried = True
+
+    def retire(self, why: str) -> None:
+        """Drain and end by itself, since nothing good can come of going on."""
+        if self._end is None:
+            self.retired = why
+            _LOG.error("this worker drains itself: %s", why)
+            work = self._wind_up(DRAIN_SECONDS, 0.0)
+            self._end = asyncio.get_running_loop().create_task(work)
+
+    async def _wind_up(self, drain_seconds: float, hard_seconds: float) -> None:
+        self._stopping = self.driver.draining = True
+        self._wake.set()
+        await self._until_idle()
+        seconds = (drain_seconds, hard_seconds)
+        drain = Drain(self.driver, self.instances, self.clock, lambda: self._hurried)
+        await drain.run(*seconds)
+        await self._until_idle()
+        with suppress(StoreUnavailable):
+            await self.committer.close()
         self._stop_beat()
-        for instance in self.instances.values():
-            instance.alive = False
+        for instance in list(self.instances.values()):
+            self._forget(instance)
             for running in instance.running.values():
                 running.cancel()
-        if self.caller.tasks:
-            await asyncio.gather(*self.caller.tasks, return_exceptions=True)
-        await self.store.fence(self.session)
+            self.finished(instance.key, None)
+        others = self.caller.tasks - {asyncio.current_task()}
+        if others:  # one that swallows its cancellation does not keep us
+            await asyncio.wait(others, timeout=LINGER_SECONDS)
+        with suppress(StoreUnavailable, Ambiguous, Fenced):
+            await self.store.fence(self.session)
 
-    async def _drain(self, seconds: float) -> None:
-        """Wait for calls with an intent; give up what only runs pure to transactional ones."""
-        end = self.clock.monotonic() + seconds
-        for instance in list(self.instances.values()):
-            if not any(r.settling for r in instance.running.values()) and not instance.leaving:
-                for running in instance.running.values():
-                    running.cancel()
-                instance.running.clear()
-                self.driver.release(instance, self.store.now(), "*")
-        while self.clock.monotonic() < end and any(
-            r.settling for i in self.instances.values() for r in i.running.values()
-        ):
-            await self.clock.sleep(POLL_SECONDS)
+    async def _until_idle(self) -> None:
+        """Wait for the serving and the recovering that are under way."""
+        tasks = {t for t in (self._task, self._recovering) if t is not None}
+        if self._hurried:
+            for task in tasks:
+                task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _ending(self) -> bool:
+        """Calls are being cancelled by whoever ends the worker, or its loop."""
+        return any(t.cancelling() for t in (self._task, self._end) if t is not None)
 
     # --- serving ------------------------------------------------------------------------------
 
@@ -140,16 +187,26 @@ class Worker:
         self._wake.set()
 
     async def _serve(self) -> None:
-        while True:
+        while not self._stopping:
             if self._recovering is not None:
                 await asyncio.wait({self._recovering})
-            await self._look()
+            try:
+                await self._look()
+            except (Fenced, Ambiguous) as gone:
+                self.committer.lose(gone)
+                continue
+            except StoreUnavailable as trouble:
+                _LOG.warning("nothing is claimed: %s", trouble)
+                await self.clock.sleep(AGAIN_SECONDS)
+                continue
             timer = self.clock.later(POLL_SECONDS, self._wake.set)
             await self._wake.wait()
             timer.cancel()
             self._wake.clear()
 
     async def _look(self) -> None:
+        if self._heart is not None and self._heart.fenced:
+            raise Fenced(self.session)
         changes = self.store.changes()
         if changes != self._seen:
             self._seen = changes
@@ -160,6 +217,10 @@ class Worker:
             await self._sweep()
         if self._next_wake is not None and self.store.now() >= self._next_wake:
             self._look_for_work = True
+        if self._serves != (self.session, len(self.programs)):
+            serves = self.session, len(self.programs)
+            await self.store.serves(self.session, list(self.programs))
+            self._serves = serves
         if self._look_for_work:
             self._look_for_work = False
             await self._claim()
@@ -181,21 +242,49 @@ class Worker:
         free = self.concurrency - len(self.instances)
         if free > 0 and self.programs and not self._stopping:
             claimed = await self.store.claim(self.session, list(self.programs), free)
-            for each in claimed:
-                self._load(each)
+            # Suspects first: what was claimed with them waits.
+            for each in sorted(claimed, key=_is_innocent):
+                await self._take(each)
             if len(claimed) == free:
                 self._look_for_work = True
         self._next_wake = await self.store.next_wake()
 
-    def _load(self, claimed: Claimed) -> None:
-        row = claimed.row
-        instance = loading.load(self.programs[row.net], claimed, self.session)
+    async def _take(self, claimed: Claimed) -> None:
+        """Load what was claimed; a log that cannot be folded stalls its execution, no other."""
+        try:
+            await self._load(claimed)
+        except Exception as defect:
+            told = "".join(traceback.format_exception(defect))
+            instance = self.instances.get(claimed.row.key)
+            if instance is not None:
+                self._forget(instance)
+            await self._unless_lost(self.refused.stall(claimed.row.key, claimed.row.tenure, told))
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        self.caller.spawn(self._unless_lost(work))
+
+    async def _unless_lost(self, work: Coroutine[Any, Any, None]) -> None:
+        """Some writing beside the committer: a lost session ends as everywhere."""
+        try:
+            await work
+        except (Fenced, Ambiguous) as gone:
+            self.committer.lose(gone)
+
+    async def _load(self, claimed: Claimed) -> None:
+        row, program = claimed.row, self.programs[claimed.row.net]
+        instance = loading.load(program, claimed, self.session)
+        value = loading.values_of(program)
+        instance.state = await loading.resolve(self.store, row.id, instance.state, value)
         self.instances[row.key] = instance
         if row.recoveries >= RECOVERIES_MAX:
             self.driver.stall(instance, f"recovered {row.recoveries} times without progress")
-            return
+        elif self.quarantine.admit(instance, not _is_innocent(claimed)):
+            self._begin(instance)
+
+    def _begin(self, instance: Instance) -> None:
+        """Let a claimed execution go on: what was called when it was lost is in doubt."""
         for transition in kernel.lost(instance.wiring, instance.state):
-            why = f"the session before tenure {row.tenure} ended during the call"
+            why = f"the session before tenure {instance.tenure} ended during the call"
             self.driver.fire(instance, transition, said={"why": why})
         self.driver.pump(instance)
 
@@ -227,13 +316,14 @@ class Worker:
     # --- what the committer tells ---------------------------------------------------------------
 
     def _settled(self, instance: Instance, append: Append, result: Appended) -> None:
-        if result.existing is not None or result.guard is not None:
+        if result.guard is not None and append.create is None:
             self._forget(instance)
-            if result.guard is not None:
-                _LOG.warning("%s is loaded again: %s", instance.key, result.guard.why)
-                self._give_back(instance)
-            elif instance.created is not None:
-                instance.created(result.existing)
+            work = self.refused.settle(instance, append, result.guard)
+            self._beside(work)
+        elif result.existing is not None or result.guard is not None:
+            self._forget(instance)
+            if instance.created is not None:
+                instance.created(result.existing or result.guard)
             self.finished(instance.key, None)
         elif result.mail:
             self._met_mail(instance, append)
@@ -242,15 +332,15 @@ class Worker:
             instance.landed(result.execution)
             if change is not None and (change.release or change.status is not None):
                 self._forget(instance)
-                self._next_wake = (
-                    None
-                    if change.wake_at is None
-                    else min(change.wake_at, self._next_wake or change.wake_at)
-                )
+                if change.wake_at is not None:
+                    self._next_wake = min(change.wake_at, self._next_wake or change.wake_at)
                 ended = None
                 if change.status is not None:
                     ended = change.status, bodies.decode(append.records[-1].body)
                 self.finished(instance.key, ended)
+
+    def _told(self, key: str, ended: tuple[Status, Body] | None) -> None:
+        self.finished(key, ended)
 
     def _met_mail(self, instance: Instance, append: Append) -> None:
         """A release or finish met new mail: nothing was written; decide again with the mail."""
@@ -264,12 +354,11 @@ class Worker:
                 self.committer.dirty(instance)
             self.driver.pump(instance)
 
-        task = asyncio.get_running_loop().create_task(again())
-        self.caller.tasks.add(task)
-        task.add_done_callback(self.caller.tasks.discard)
+        self.caller.spawn(again())
 
     def _forget(self, instance: Instance) -> None:
         instance.alive = False
+        self.quarantine.gone(instance)
         for running in instance.running.values():
             if not running.settling:
                 running.cancel()
@@ -278,67 +367,118 @@ class Worker:
         if self.instances.get(instance.key) is instance:
             del self.instances[instance.key]
 
-    def _give_back(self, instance: Instance) -> None:
-        """Another writer, or a bug of ours: the session ends, so that the log is read again."""
-        self.committer.lose(Ambiguous(), instance)
-
-    def _lost_session(self, gone: BaseException, flying: list[Instance]) -> None:
-        if self._recovering is None or self._recovering.done():
+    def _lost_session(self, gone: BaseException) -> None:
+        if isinstance(gone, Fenced) and gone.args and gone.args[0] != self.session:
+            # Asked for before a handover and answered after it: the session in force is another.
+            self.committer.resume()
+        elif self._recovering is None or self._recovering.done():
             loop = asyncio.get_running_loop()
-            self._recovering = loop.create_task(self._recover(gone, flying))
+            self._recovering = loop.create_task(self._recover(gone))
 
-    async def _recover(self, gone: BaseException, flying: list[Instance]) -> None:
+    async def _recover(self, gone: BaseException) -> None:
         self._stop_beat()
-        if isinstance(gone, Ambiguous):
-            await self._hand_over()
-        else:
-            for instance in list(self.instances.values()):
-                self._forget(instance)
-            self.committer.drop()
-            await self._register()
+        while True:
+            try:
+                if isinstance(gone, Ambiguous):
+                    await self._hand_over()
+                else:
+                    await self._begin_anew()
+                break
+            except (Fenced, Ambiguous) as again:
+                gone = again
+            except StoreUnavailable as trouble:
+                _LOG.warning("the session is lost, and no other can be had: %s", trouble)
+                if self._stopping:
+                    return
+                await self.clock.sleep(AGAIN_SECONDS)
         self._look_for_work = self._look_for_mail = True
         self.committer.resume()
         self._wake.set()
 
+    async def _begin_anew(self) -> None:
+        """Fenced: drop everything in memory but starts that nobody can have seen, and register."""
+        lost = [i for i in self.instances.values() if i.create is None]
+        said = [(i.key, words) for i in lost for words in post.testimony(i)]
+        for instance in lost:
+            self._forget(instance)
+            self.finished(instance.key, None)
+        self.committer.drop()
+        await self.store.fence(self.session)  # so it is, whatever made us think so
+        await self._register()
+        for key, words in said:
+            await post.testify(self.store, key, words.k, words)
+        for instance in list(self.instances.values()):
+            self._create_again(instance)
+
+    def _create_again(self, instance: Instance) -> None:
+        """A creation that is not durable: it is written under the session in force."""
+        instance.rechain(1, self.session, keep=False)
+        instance.own_creation(self.session)
+        self.committer.dirty(instance)
+        self.driver.pump(instance)
+
     async def _hand_over(self) -> None:
         """Rule 10: a new session takes the executions over, then reads what the commit became."""
         sent = self.clock.monotonic()
+        self.session = await self._latest_session()
         self.session, tenures = await self.store.handover(self.session, self.identity)
         self.lease.acknowledged(sent)
         self._begin_beating()
+        await self.quarantine.renamed()
         for instance in list(self.instances.values()):
             if instance.id == 0:
                 row = await self.store.find(instance.key)
                 instance.id = row.id if row is not None and row.id in tenures else 0
             if instance.id == 0:
-                instance.rechain(1, self.session, keep=False)
-                instance.own_creation(self.session)
+                self._create_again(instance)
             elif instance.id not in tenures:
                 self._forget(instance)
-                continue
+                self.finished(instance.key, None)
             else:
-                await self._reconcile(instance, tenures[instance.id])
-            self.committer.dirty(instance)
-            self.driver.pump(instance)
+                await self._reconcile(instance, tenures.pop(instance.id))
+                self.committer.dirty(instance)
+                self.driver.pump(instance)
+        await self._let_go(tenures)
+
+    async def _latest_session(self) -> int:
+        """Our session, or the one after it: the handover itself may have been ambiguous."""
+        ours = [s.id for s in await self.store.sessions() if s.identity == self.identity]
+        for instance in self.instances.values():
+            row = await self.store.find(instance.key)
+            if row is not None and row.owner is not None and row.owner > self.session:
+                return row.owner if row.owner in ours else self.session
+        return self.session
+
+    async def _let_go(self, tenures: dict[int, int]) -> None:
+        """Release what the session owns and nobody here has in memory, to be claimed like any."""
+        while tenures:
+            mail = await self.store.mail(self.session)
+            now = self.store.now()
+            batch = [
+                Append(id, tenure, b"", change=_released(now, mail.get(id, 0)))
+                for id, tenure in tenures.items()
+            ]
+            results = await self.store.append(self.session, batch)
+            tenures = {r.execution: tenures[r.execution] for r in results if r.mail}
 
     async def _reconcile(self, instance: Instance, tenure: int) -> None:
+        """Go on from what is in the log."""
         records = await self.store.log(instance.id, instance.durable)
         flying = instance.flying.records if instance.flying is not None else []
         keep = bool(flying) and [r.hash for r in records] == [r.hash for r in flying]
-        change = instance.flying.change if instance.flying is not None else None
-        if keep and change is not None and (change.release or change.status is not None):
-            self._forget(instance)
-            self.finished(instance.key, None)
-            return
         instance.rechain(tenure, self.session, keep)
 
     def _may_intend(self, instance: Instance) -> bool:
-        return self.lease.may_call(self.clock.monotonic())
+        return not self._stopping and self.lease.may_call(self.clock.monotonic())
+
+
+def _released(wake_at: int, mail_seen: int) -> RowChange:
+    return RowChange(release=True, wake_at=wake_at, waits="*", mail_seen=mail_seen)
+
+
+def _is_innocent(claimed: Claimed) -> bool:
+    return claimed.row.recoveries < SUSPECT_RECOVERIES
 
 
 def _ignore(key: str, ended: tuple[Status, Body] | None) -> None:
-    return None
-
-
-def _nothing() -> None:
     return None

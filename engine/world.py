@@ -7,9 +7,7 @@ A call may land and never answer; that is why everything around this port is wri
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
-from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -17,8 +15,11 @@ from typing import Any, Protocol
 from ..model.errors import StepFailed
 from ..model.language.ambient import EFFECT_KEY, EFFECT_ORDER
 from ..model.language.steps import Step
+from .threads import THREADS, Threads
 
-THREADS = 32
+
+def _nothing(result: Any) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Invocation:
     order: tuple[str, int, int]  # execution, tenure, seq durable when the call was decided
     site: str
     tx: Any = None  # the transaction facade of a transactional step
+    late: Callable[[Any], None] = _nothing  # told the result when nobody waits for it any more
 
 
 class World(Protocol):
@@ -49,14 +51,15 @@ class UserWorld:
     """Runs the user's functions: coroutines in the loop, plain functions in daemon threads."""
 
     def __init__(self, threads: int = THREADS) -> None:
-        self._places = threads
-        self._free: asyncio.Semaphore | None = None
+        self.threads = Threads(threads)
 
     async def call(self, invocation: Invocation) -> Any:
         """Run the function of the role with `effect_key()` and `effect_order()` set.
 
-        What would end the loop (`SystemExit`, `KeyboardInterrupt`, a stray `CancelledError` of a
-        library) becomes a failure of the step (engine-rules 34).
+        What would end the loop (`SystemExit`, `KeyboardInterrupt`, any other `BaseException`, a
+        stray `CancelledError` of a library) becomes a failure of the step (engine-rules 34). That
+        holds for what the function itself raises; a task that it starts and that raises
+        `SystemExit` ends the loop before anybody can catch it.
         """
         EFFECT_KEY.set(invocation.key)
         EFFECT_ORDER.set(invocation.order)
@@ -65,19 +68,15 @@ class UserWorld:
         try:
             if is_async:
                 return await call()
-            return await self._in_thread(call)
+            return await self.threads.call(call, invocation.late)
         except asyncio.CancelledError:
             if task is not None and task.cancelling():
                 raise
             raise StepFailed("asyncio.CancelledError", "raised inside the step") from None
-        except (SystemExit, KeyboardInterrupt) as error:
+        except (Exception, GeneratorExit):  # the latter: our own coroutine is being closed
+            raise
+        except BaseException as error:
             raise StepFailed(type(error).__name__, f"the step raised {error!r}") from error
-
-    async def _in_thread(self, call: Callable[[], Any]) -> Any:
-        if self._free is None:
-            self._free = asyncio.Semaphore(self._places)
-        async with self._free:
-            return await _daemon(call)
 
 
 def _bound(invocation: Invocation) -> tuple[Callable[[], Any], bool]:
@@ -98,30 +97,3 @@ def _bound(invocation: Invocation) -> tuple[Callable[[], Any], bool]:
         return partial(undo.fn, *invocation.arguments), undo.is_async
     args, kwargs = step.spread(invocation.arguments[1:])
     return partial(undo.fn, invocation.arguments[0], *args, **kwargs), undo.is_async
-
-
-async def _daemon(call: Callable[[], Any]) -> Any:
-    """Run in a daemon thread, so that a hung step does not keep the process alive."""
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[Any] = loop.create_future()
-
-    def settle(result: Any, error: BaseException | None) -> None:
-        if outcome.done():
-            return  # nobody waits any more: the token has left
-        if error is None:
-            outcome.set_result(result)
-        else:
-            outcome.set_exception(error)
-
-    def run() -> None:
-        try:
-            result, error = call(), None
-        except StopIteration as stop:  # a future cannot carry it
-            result, error = None, StepFailed("StopIteration", str(stop))
-        except BaseException as raised:
-            result, error = None, raised
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, result, error)
-
-    threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
-    return await outcome

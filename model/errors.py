@@ -116,7 +116,10 @@ class NoSuchExecution(UsageError):
         self.id = id
 
     def __str__(self) -> str:
-        return f"{self.code} there is no execution {self.id!r}"
+        return (
+            f"{self.code} there is no execution {self.id!r}\n"
+            "  fix  `perdure list` shows which there are; is it the right database?"
+        )
 
 
 class Stalled(ExecutionError):

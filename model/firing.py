@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from .language.ambient import NOW
 from .marking import IllegalFiring, Marking, Moment, Token, Wiring, fire, wire
 from .program import Program
+from .sharing import warn_if_shared
 from .values import Value, ValueRefused
 
 
@@ -48,6 +49,7 @@ def fire_with_glue(
     """Fire, running the glue on the way with `now()` = `clock`. Raises `GlueStuck`."""
     path: list[int] = []
     delta: dict[str, Value] = {}
+    objects: list[tuple[int, dict[str, object]]] = []
     wiring = wire(program.net)
 
     def decide(place: int, env: dict[str, Any]) -> int:
@@ -56,16 +58,20 @@ def fire_with_glue(
             return -1
         reset = NOW.set(clock)
         try:
-            number = _run(program, name, env, delta)
+            number, held = _run(program, name, env, delta)
         finally:
             NOW.reset(reset)
         if wiring.choice[place]:
             path.append(number)
+        if len(held) > 1:
+            objects.append((place, held))
         return number
 
     after = fire(wiring, marking, transition, given, moment, decide)
-    if delta:
+    if delta or objects:
         kept = {v for p, token in after.items() if token is not marking.get(p) for v in token.frame}
+        for place, held in objects:
+            warn_if_shared(program.net, place, {n: v for n, v in held.items() if n in kept})
         delta = {name: value for name, value in delta.items() if name in kept}
     return Fired(after, tuple(path), delta)
 
@@ -100,8 +106,25 @@ def replay(
     return after
 
 
-def _run(program: Program, name: str, env: dict[str, Any], delta: dict[str, Value]) -> int:
-    """Run the glue at one vanishing place and seal what it wrote into `env` and `delta`."""
+class _Passing:
+    """A value that no codec keeps: it is gone before the token rests."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def get(self) -> object:
+        return self.value
+
+
+def _run(
+    program: Program, name: str, env: dict[str, Any], delta: dict[str, Value]
+) -> tuple[int, dict[str, object]]:
+    """Run the glue at one vanishing place and seal what it wrote into `env` and `delta`.
+
+    Returns the exit, and the objects that can change by the author's name for them.
+    """
     glue = program.glue[name]
     arguments = [env[variable].get() for variable in glue.reads]
     try:
@@ -110,20 +133,32 @@ def _run(program: Program, name: str, env: dict[str, Any], delta: dict[str, Valu
         raise GlueStuck(_last_line(error), _told(error)) from error
     number: int = told[0]
     written = glue.writes[number]
+    held: dict[str, object] = {}
+    variable = ""
     try:
         for variable, value in zip(written, told[1:], strict=True):
-            env[variable] = delta[variable] = program.codecs[variable].seal(value)
-        for variable, value in zip(glue.reads, arguments, strict=True):
-            codec = program.codecs[variable]
-            if codec.immutable or variable in written:
+            codec = program.codecs.get(variable)
+            if codec is None:
+                env[variable] = _Passing(value)
                 continue
+            env[variable] = delta[variable] = codec.seal(value)
+            if not codec.immutable and variable.isidentifier():
+                held[variable] = value
+        for variable, value in zip(glue.reads, arguments, strict=True):
+            codec = program.codecs.get(variable)
+            if codec is None or codec.immutable or variable in written:
+                continue
+            if variable.isidentifier():
+                held[variable] = value
             sealed = codec.seal(value)  # a list may have grown in place
             if sealed.raw != env[variable].raw:
                 env[variable] = delta[variable] = sealed
     except ValueRefused as refused:
-        where = f"{refused} (written between two awaits, at {name!r})"
+        span = program.net.places[program.net.place[name]].span
+        line = f"{span.file}:{span.line}" if span is not None else repr(name)
+        where = f"`{variable}` is {refused} (written between two awaits, from {line} on)"
         raise GlueStuck(where, where) from refused
-    return number
+    return number, held
 
 
 def _last_line(error: BaseException) -> str:

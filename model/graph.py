@@ -4,25 +4,24 @@ conversion.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import networkx as nx
 
-TransitionRow = tuple[str, str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+PlaceRow = tuple[str, str, Mapping[str, str]]
+TransitionRow = tuple[str, str, str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
 
-def bipartite(
-    places: Iterable[tuple[str, str]], transitions: Iterable[TransitionRow]
-) -> nx.DiGraph[str]:
-    """Build the bipartite graph of (name, kind) places and (name, kind, take, put, read)
-    transitions.
+def bipartite(places: Iterable[PlaceRow], transitions: Iterable[TransitionRow]) -> nx.DiGraph[str]:
+    """Build the bipartite graph of (name, kind, types) places and (name, kind, site, take, put,
+    read) transitions.
     """
     graph: nx.DiGraph[str] = nx.DiGraph()
-    for name, kind in places:
-        graph.add_node(f"p:{name}", bipartite=0, kind=kind, label=name)
-    for index, (name, kind, take, put, read) in enumerate(transitions):
+    for name, kind, types in places:
+        graph.add_node(f"p:{name}", bipartite=0, kind=kind, label=name, types=dict(types))
+    for index, (name, kind, site, take, put, read) in enumerate(transitions):
         node = f"t:{index}"
-        graph.add_node(node, bipartite=1, kind=kind, label=name)
+        graph.add_node(node, bipartite=1, kind=kind, label=name, site=site)
         for place in take:
             graph.add_edge(f"p:{place}", node, read=False)
         for place in put:

@@ -155,6 +155,10 @@ def fire(
     `given` are variables the firing brings along: a result, a message, an error, a recorded delta.
     Raises `IllegalFiring` when the net does not allow it.
     """
+    for place in wiring.takes[transition]:
+        if wiring.vanishing[place]:
+            name = wiring.net.transitions[transition].name
+            raise IllegalFiring(name, f"no token ever rests in {wiring.net.places[place].name!r}")
     now = dict(marking)
     env: dict[str, Any] = {}
     pending = _move(wiring, now, transition, env, given, moment)
@@ -190,6 +194,9 @@ def _move(
     """Take and put the tokens of one transition; returns the vanishing place it leads to."""
     told = wiring.net.transitions[transition]
     errors: list[Any] = []
+    for place in wiring.reads[transition]:  # before taking: what is taken may be read as well
+        if place not in now:
+            raise IllegalFiring(told.name, f"no token in {wiring.net.places[place].name!r}")
     for place in wiring.takes[transition]:
         if wiring.vanishing[place]:
             continue  # nothing rests there; the variables travel in `env`
@@ -198,9 +205,6 @@ def _move(
             raise IllegalFiring(told.name, f"no token in {wiring.net.places[place].name!r}")
         env.update(token.frame)
         errors += [token.frame[ERROR]] if ERROR in token.frame else []
-    for place in wiring.reads[transition]:
-        if place not in now:
-            raise IllegalFiring(told.name, f"no token in {wiring.net.places[place].name!r}")
     env.update(given)
     if told.kind is TransitionKind.FAILS_TOO and len(errors) == 2:
         later, first = errors

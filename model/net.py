@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -145,8 +146,9 @@ class Place:
 class Transition:
     """A transition: takes a token from each place of `take`, needs one in each of `read`.
 
-    `exit` numbers the glue exit it stands for (kind EXIT with glue), or the branch whose error
-    becomes a note of the first (FAILS_TOO that takes both), else -1. `binds` is the variable that
+    `exit` numbers the glue exit it stands for (kind EXIT with glue), the contender in `first` of
+    waits (of two that are ready, the lower goes first), or the branch whose error becomes a note of
+    the first (FAILS_TOO that takes both), else -1. `binds` is the variable that
     receives the result, the message or the exception.
     """
 
@@ -187,7 +189,11 @@ class Site:
 
 @dataclass(frozen=True)
 class Net:
-    """A compiled workflow without the user's code; compared and identified by its digest."""
+    """A compiled workflow without the user's code; identified by its digest.
+
+    Transitions are kept in an order of their own, whatever order they are given in: a log names
+    them by number, so nets of one digest must number them alike. Places and sites keep theirs.
+    """
 
     name: str
     version: int
@@ -195,8 +201,21 @@ class Net:
     transitions: tuple[Transition, ...]
     sites: tuple[Site, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict[str, str])  # variable -> type, in words
+    classes: Mapping[str, str] = field(default_factory=dict[str, str])  # class -> its fields
     glue: Mapping[str, str] = field(default_factory=dict[str, str])  # vanishing place -> digest
     initial: str = "start"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "transitions", tuple(sorted(self.transitions, key=_in_order)))
+        for name in (
+            "types",
+            "classes",
+            "glue",
+        ):  # a caller's dict may change; what is in here may not
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
 
     @cached_property
     def place(self) -> dict[str, int]:
@@ -215,38 +234,66 @@ class Net:
 
     @cached_property
     def digest(self) -> str:
-        """BLAKE2b over what decides behaviour: structure, frames, types, sites, glue."""
+        """BLAKE2b over what decides behaviour: structure, frames, types, sites, glue.
 
-        def bare(part: Place | Transition | Site) -> dict[str, object]:
-            row = asdict(part)
-            for name in ("span", "block"):
-                row.pop(name, None)
-            return row
-
+        In order, since a log tells transitions by number. What only people read is left out:
+        spans, and the names of what never rests, which show conditions as they are written.
+        """
+        vanishing = {p.name for p in self.places if p.kind is PlaceKind.VANISHING}
+        met = dict.fromkeys(n for t in self.transitions for n in (*t.take, *t.put))
+        hidden = {name: f"~{i}" for i, name in enumerate(n for n in met if n in vanishing)}
         body = {
             "name": self.name,
-            "places": sorted((bare(p) for p in self.places), key=lambda r: str(r["name"])),
-            "transitions": sorted(
-                (bare(t) for t in self.transitions),
-                key=lambda r: (str(r["name"]), str(r["take"]), str(r["put"])),
-            ),
-            "sites": sorted((bare(s) for s in self.sites), key=lambda r: str(r["name"])),
+            "places": sorted((_bare(p, hidden) for p in self.places), key=_name),
+            "transitions": [_bare(t, hidden) for t in self.transitions],
+            "sites": sorted((_bare(s, hidden) for s in self.sites), key=_name),
             "types": dict(self.types),
-            "glue": dict(self.glue),
+            "classes": dict(self.classes),
+            "glue": {hidden.get(name, name): text for name, text in self.glue.items()},
             "initial": self.initial,
         }
         raw = msgspec.json.encode(body, order="deterministic")
         return blake2b(raw, digest_size=16).hexdigest()
 
     def graph(self) -> nx.DiGraph[str]:
-        """A bipartite networkx graph: nodes `p:NAME` and `t:INDEX`, each with `bipartite` and
-        `kind`.
+        """A bipartite networkx graph: nodes `p:NAME` and `t:INDEX`, each with `bipartite`, `kind`
+        and `label`; a place with the `types` of its tokens, a transition with its `site`.
 
         Read arcs are edges with `read=True`. networkx is imported here, on first use.
         """
         from .graph import bipartite
 
         return bipartite(
-            [(p.name, str(p.kind)) for p in self.places],
-            [(t.name, str(t.kind), t.take, t.put, t.read) for t in self.transitions],
+            [(p.name, str(p.kind), self.token_types(p)) for p in self.places],
+            [(t.name, str(t.kind), t.site, t.take, t.put, t.read) for t in self.transitions],
         )
+
+    def token_types(self, place: Place) -> dict[str, str]:
+        """The type of each variable in a token that rests in `place`, in words."""
+        return {variable: self.types.get(variable, "undo stack") for variable in place.frame}
+
+
+def _in_order(t: Transition) -> tuple[object, ...]:
+    """By the place it leaves, then by exit: that order counts. And all that the digest looks at."""
+    stack = (t.stack_op or "", t.stack, t.outer_stack)
+    return (t.take, t.exit, t.name, t.put, t.read, t.kind, t.binds, t.site, stack)
+
+
+def _bare(part: Place | Transition | Site, hidden: Mapping[str, str]) -> dict[str, object]:
+    """A part without what does not decide behaviour; names of vanishing places are replaced."""
+    row = asdict(part)
+    for name in ("span", "block"):
+        row.pop(name, None)
+    for name in ("take", "put", "read"):
+        if name in row:
+            row[name] = [hidden.get(place, place) for place in row[name]]
+    name = hidden.get(part.name, part.name)
+    if isinstance(part, Transition) and part.take and part.take[0] in hidden:
+        place = part.take[0]  # its ways out are named after it
+        name = name.replace(f"{place}: ", f"{hidden[place]}: ")
+    row["name"] = name
+    return row
+
+
+def _name(row: Mapping[str, object]) -> str:
+    return str(row["name"])

@@ -6,7 +6,6 @@ import ast
 import inspect
 import json
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -78,21 +77,6 @@ def _assert_annotated(name: str, function: object) -> None:
     for parameter in signature.parameters.values():
         known = parameter.annotation is not inspect.Parameter.empty
         assert known or parameter.name in {"self", "cls"}, f"{name}: {parameter.name}"
-
-
-@pytest.fixture(scope="session")
-def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built through the source distribution from a copy of the checkout's files."""
-    copy = tmp_path_factory.mktemp("wheel") / "tree"
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, names.split("\0")):
-        if (root / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(root / name, copy / name)
-    python("-m", "build", "--no-isolation", str(copy), cwd=copy.parent)
-    (built,) = (copy / "dist").glob("*.whl")
-    return built
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path, root: Path) -> None:

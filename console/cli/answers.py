@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,15 +28,25 @@ from ...model.errors import (
 )
 
 DONE, DOES_NOT_HOLD, UNUSABLE, INCONCLUSIVE, NO_STORE = range(5)
+INTERRUPTED = 130  # what shells say of a Ctrl-C
+# What is installed by which extra; each is imported only by the verb that needs it.
+EXTRAS = {
+    "rich": "rich",
+    "networkx": "graph",
+    "alembic": "migrate",
+    "z3": "z3",
+    "hypothesis": "test",
+}
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
+DEFAULT_DB = "sqlite:///perdure.db"
 _FORMAT = "perdure.format"
 
 
 class Refusal(click.ClickException):
     """A mistake told as what, why, fix; ends the verb with its exit code."""
 
-    def __init__(self, what: str, fix: str = "", *, code: str = "", exit: int = UNUSABLE) -> None:
+    def __init__(self, what: str, fix: str, *, code: str = "", exit: int = UNUSABLE) -> None:
         super().__init__(what + (f"\n  fix  {fix}" if fix else ""))
         self.code, self.exit = code, exit
 
@@ -63,29 +75,45 @@ def failing(ctx: click.Context) -> Generator[None]:
         code = exit_code(error)
         if code is None:
             raise
-        tell_failure(error.code, _told(error))
+        tell_failure(error.code, str(error))
         ctx.exit(code)
     except Refusal as error:
         error.show()
         ctx.exit(error.exit)
+    except click.UsageError as error:
+        tell_failure("", told_usage(error))
+        ctx.exit(UNUSABLE)
+    except (KeyboardInterrupt, click.Abort):
+        note("interrupted")
+        ctx.exit(INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()
+        # Whoever read us has seen enough; what is left in the buffer must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         ctx.exit(DONE)
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        fix = f"pip install 'perdure[{extra}]'"
+        tell_failure("", f"this needs {error.name}, which is not installed\n  fix  {fix}")
+        ctx.exit(UNUSABLE)
     except Exception as error:
         if not _of_database(error):
             raise
-        tell_failure("PD801", f"PD801 the store cannot be used: {error}")
+        what = str(getattr(error, "orig", None) or error)
+        fix = "look at it with `perdure doctor`; free the disk, or name another file with --db"
+        tell_failure("PD801", f"PD801 the store cannot be used: {what}\n  fix  {fix}")
         ctx.exit(NO_STORE)
 
 
-def _told(error: PerdureError) -> str:
-    """The message; what does not compile is shown with the lines it is about."""
-    if error.code != "PD100":
-        return str(error)
-    from ...model.compiler.findings import CompileError
-    from ..rendering import told_error
-
-    return told_error(error) if isinstance(error, CompileError) else str(error)
+def told_usage(error: click.UsageError) -> str:
+    """What is wrong with the words of a command, and how it is called."""
+    ctx = error.ctx
+    lines = [error.format_message()]
+    if ctx is not None:
+        lines.append(f"  fix  {ctx.get_usage().removeprefix('Usage: ')}")
+        lines.append(f"  more {ctx.command_path} --help")
+    return "\n".join(lines)
 
 
 def _of_database(error: Exception) -> bool:
@@ -117,7 +145,7 @@ def with_format(*formats: str) -> Callable[[F], F]:
         default=choices[0],
         is_eager=True,
         callback=remember,
-        help="For people or for programs (one JSON document on stdout).",
+        help="For people, or for programs (one document on stdout).",
     )
 
 
@@ -126,8 +154,8 @@ def with_db(function: F) -> F:
     return click.option(
         "--db",
         envvar="PERDURE_DB",
-        default="sqlite:///perdure.db",
-        show_default="$PERDURE_DB or sqlite:///perdure.db",
+        default=DEFAULT_DB,
+        show_default=f"$PERDURE_DB or {DEFAULT_DB}",
         metavar="URL",
         help="The store, as SQLAlchemy URL.",
     )(function)
@@ -144,6 +172,23 @@ def answer(format: str, document: object, text: str) -> None:
 def note(text: str) -> None:
     """A line about progress, on stderr."""
     click.echo(text, err=True)
+
+
+def watched(items: Sequence[T], doing: str) -> Iterator[T]:
+    """The items one by one, with a progress bar where someone watches and there are several."""
+    if len(items) < 2 or not sys.stderr.isatty():
+        yield from items
+        return
+    with click.progressbar(items, label=doing, file=sys.stderr) as bar:
+        yield from bar
+
+
+def installed_version() -> str:
+    """The version of the wheel; a checkout that is run in place has none."""
+    try:
+        return version("perdure")
+    except PackageNotFoundError:
+        return "of this checkout"
 
 
 def finish(code: int) -> None:
@@ -165,7 +210,8 @@ def read_json(text: str, option: str) -> Any:
             text = Path(text[1:]).read_text(encoding="utf-8")
         return json.loads(text, parse_constant=_no_number)
     except OSError as error:
-        raise Refusal(f"{option}: cannot read {text[1:]}: {error.strerror}") from error
+        fix = "@FILE names a file that holds JSON; - reads standard input"
+        raise Refusal(f"{option}: cannot read {text[1:]}: {error.strerror}", fix) from error
     except (ValueError, RecursionError) as error:
         fix = """write a JSON value, in a shell like '{"name": "Ada"}'"""
         raise Refusal(f"{option} is not JSON: {error}", fix) from error
@@ -177,7 +223,8 @@ def canonical(value: Any) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise Refusal("a text holds half a character (a lone surrogate)") from error
+        what = "a text holds half a character (a lone surrogate)"
+        raise Refusal(what, "write the character itself, or both halves") from error
 
 
 def _no_number(word: str) -> Any:

@@ -26,6 +26,10 @@ def audit(ids: tuple[str, ...], db: str, format: str) -> None:
 
     No user code is loaded and nothing is repaired. Records cut off at the end without a trace in
     row, messages or ledger cannot be missed.
+
+    \b
+    perdure audit
+    perdure audit --id order-17 --format json
     """
     found = asynchronously(_audit(db, ids))
     problems = [

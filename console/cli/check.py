@@ -1,7 +1,7 @@
 """`check`: compile and verify targets, and say what holds. The methods live in model/analysis.
 
 A target that cannot be read or compiled is one entry with the verdict "error", never the end of
-the run. Formats for other tools (SARIF, JUnit) are not written here yet.
+the run. The formats of other tools are console/reports.py.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import click
 
-from ...model.analysis import Answer, UnknownProperty
+from ...model.analysis import UnknownProperty
 from ...model.compiler.findings import CompileError
 from ...model.errors import PerdureError
 from ...model.formats.json import NotANet, from_json
-from ..rendering import told_error
-from ..verifying import Limits, finding_json, told_report, verify, verify_net
+from ..reports import github, junit, sarif
+from ..verifying import Limits, finding_json, net_verdict, told_report, verify, verify_net
 from .answers import (
     DOES_NOT_HOLD,
     DONE,
@@ -26,6 +26,8 @@ from .answers import (
     Refusal,
     answer,
     finish,
+    installed_version,
+    watched,
     with_format,
 )
 from .targets import workflows
@@ -51,7 +53,7 @@ class Entry(NamedTuple):
 @click.option("--property", "properties", metavar="NAME", multiple=True, help="Repeats.")
 @click.option("--limit-seconds", type=click.FloatRange(0), metavar="S", help="Per target.")
 @click.option("--limit-states", type=click.IntRange(1), metavar="N", help="Per net.")
-@with_format("text", "json", "github")
+@with_format("text", "json", "sarif", "junit", "github")
 def check(
     targets: tuple[str, ...],
     properties: tuple[str, ...],
@@ -62,13 +64,19 @@ def check(
     """Compile and verify workflows.
 
     Without --property a workflow gets soundness, safety and its effect properties. A target may
-    also be a net as JSON (`perdure compile --to json`).
+    also be a net as JSON (`perdure compile --to json`). Exit 1 when a property is violated, 3 when
+    a limit left it open, 2 when a target cannot be read; the others are checked all the same.
+
+    \b
+    perdure check shop/orders.py
+    perdure check shop.orders:fulfil_order --property sound --limit-seconds 10
+    perdure check shop/*.py --format sarif > perdure.sarif
     """
     limits = Limits(limit_seconds, limit_states)
-    entries = [_entry(target, properties, limits) for target in targets]
+    entries = [_entry(target, properties, limits) for target in watched(targets, "checking")]
     documents = [entry.document for entry in entries]
-    if format == "github":
-        click.echo("\n".join(line for d in documents for line in _github(d)))
+    if format in ("sarif", "junit", "github"):
+        click.echo(_report(format, documents))
     else:
         text = "\n\n".join(entry.text for entry in entries)
         answer(format, documents[0] if len(documents) == 1 else documents, text)
@@ -76,15 +84,18 @@ def check(
     finish(_EXIT[worst])
 
 
+def _report(format: str, documents: list[dict[str, Any]]) -> str:
+    if format == "sarif":
+        return sarif(documents, installed_version())
+    return junit(documents) if format == "junit" else github(documents)
+
+
 def _entry(target: str, properties: tuple[str, ...], limits: Limits) -> Entry:
     try:
         return _checked(target, properties, limits)
     except UnknownProperty as error:
-        raise Refusal(str(error)) from error  # a mistake in the options, not in the target
-    except CompileError as error:
-        findings = [finding_json(f) for f in error.findings]
-        document = _unusable(target, str(error))
-        return Entry({**document, "findings": findings}, told_error(error))
+        fix = "--property NAME with one of these, or none for all that matter"
+        raise Refusal(str(error), fix) from error  # a mistake in the options, not in the target
     except (Refusal, PerdureError, NotANet, OSError) as error:
         reason = error.message if isinstance(error, Refusal) else str(error)
         return Entry(_unusable(target, reason), f"{target}: {reason}")
@@ -97,34 +108,30 @@ def _unusable(target: str, reason: str) -> dict[str, Any]:
 def _checked(target: str, properties: tuple[str, ...], limits: Limits) -> Entry:
     end = None if limits.seconds is None else time.monotonic() + limits.seconds
     if target.endswith(".json"):
-        net = from_json(Path(target).read_text(encoding="utf-8"))
+        net = from_json(Path(target).read_bytes())
         report = verify_net(net, properties, limits, end)
         return Entry(report.as_json(target), told_report(report))
-    found = [verify(workflow, properties, limits, end) for workflow in workflows(target)]
-    verdict = min((str(v.report.verdict) for v in found), key=_WORST.index)
-    document = {"target": target, "verdict": verdict, "nets": [v.entry for v in found]}
-    return Entry(document, "\n\n".join(map(told_report, found)))
+    nets: list[dict[str, Any]] = []
+    texts: list[str] = []
+    refused: list[CompileError] = []
+    for workflow in workflows(target):
+        try:
+            verified = verify(workflow, properties, limits, end)
+        except CompileError as error:  # the other workflows of the file are checked all the same
+            refused.append(error)
+            texts.append(str(error))
+        else:
+            nets.append(verified.entry)
+            texts.append(told_report(verified))
+    return Entry(_document(target, nets, refused), "\n\n".join(texts))
 
 
-def _github(document: dict[str, Any]) -> list[str]:
-    """Annotations as GitHub's runner reads them."""
-    findings = [f for net in document["nets"] for f in net["findings"]]
-    lines = [_annotation(f) for f in [*findings, *document.get("findings", ())]]
-    for net in document["nets"]:
-        for p in net["properties"]:
-            if p["verdict"] != Answer.HOLDS:
-                level = "error" if p["verdict"] == Answer.VIOLATED else "warning"
-                says = p["witness"]["says"] if p["witness"] else p["why"]
-                lines.append(f"::{level}::{_escaped(net['name'])} {p['name']}: {_escaped(says)}")
-    if document["verdict"] == "error" and "findings" not in document:
-        lines.append(f"::error::{_escaped(document['target'] + ': ' + document['reason'])}")
-    return lines
-
-
-def _annotation(f: dict[str, Any]) -> str:
-    where = f"file={_escaped(f['file'] or '')},line={f['line'] or 1},title={f['code']}"
-    return f"::{f['severity']} {where}::{_escaped(f['message'])}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+def _document(
+    target: str, nets: list[dict[str, Any]], refused: list[CompileError]
+) -> dict[str, Any]:
+    if not refused:
+        verdict = min((net_verdict(net) for net in nets), key=_WORST.index)
+        return {"target": target, "verdict": verdict, "nets": nets}
+    findings = [finding_json(f) for error in refused for f in error.findings]
+    reason = "\n".join(map(str, refused))
+    return {**_unusable(target, reason), "nets": nets, "findings": findings}

@@ -16,5 +16,9 @@ def demo(unprotected: bool, format: str) -> None:
 
     Exit 1 when a charge is lost or doubled, when something is left over, or when a moment was not
     hit. With --unprotected the double charges are shown, and it exits 1.
+
+    \b
+    perdure demo
+    perdure demo --unprotected
     """
     finish(run(unprotected=unprotected, as_json=format == "json"))

@@ -6,13 +6,13 @@ doubt is settled here.
 
 from __future__ import annotations
 
-import asyncio
-import time
+from typing import cast
 
 import click
 
+from ...engine.clock import SystemClock
 from ...engine.decisions import VERDICTS
-from ...engine.desk import Case, cases, fate
+from ...engine.desk import Case, cases, fate_within
 from ...engine.desk import decide as send
 from ...engine.errors import DecisionRefused
 from ...engine.store import Store
@@ -28,8 +28,8 @@ from .answers import (
     with_format,
 )
 from .opening import opened
-from .operating import POLL_SECONDS, user
-from .tables import table
+from .operating import user
+from .tables import answer_rows
 
 
 @click.group(invoke_without_command=True)
@@ -40,15 +40,21 @@ def desk(ctx: click.Context, db: str, format: str) -> None:
     """List and decide what waits for a human.
 
     Effects in doubt, undos that fail, stalled executions, messages that cannot be read.
+
+    \b
+    perdure desk
+    perdure desk decide order-17 landed --value '{"id": "ch_9"}' --reason 'seen at the bank'
     """
     if ctx.invoked_subcommand is not None:
         return
     items = asynchronously(_items(db))
     columns = ("id", "workflow", "kind", "site", "since", "key", "why", "verdicts")
-    cells = [[line.get(c) for c in columns[:-1]] for line in items]
-    said = [", ".join(line.get("verdicts", ())) for line in items]
-    rows = [[*line, words] for line, words in zip(cells, said, strict=True)]
-    answer(format, items, table(columns, rows))
+    lines = [[_cell(line.get(c)) for c in columns] for line in items]
+    answer_rows(format, items, columns, lines, none="nothing waits for a person")
+
+
+def _cell(value: object) -> object:
+    return ", ".join(cast("list[str]", value)) if isinstance(value, list) else value
 
 
 async def _items(db: str) -> list[view.Document]:
@@ -130,6 +136,10 @@ def decide(
     otherwise land beside the new one. An undo that fails: done (by hand; the reason is the
     evidence), stand (it is left standing), retry. The first decision counts; exit 1 when another
     was first.
+
+    \b
+    perdure desk decide order-17 voided --reason 'the bank has closed the key'
+    perdure desk decide order-17 probe --effect charge_card --reason 'the bank is back'
     """
     raw = None if value is None else canonical(read_json(value, "--value"))
     document = asynchronously(_decide(db, id, verdict, effect, raw, by or user(), reason, wait))
@@ -150,11 +160,12 @@ async def _decide(
     wait: float,
 ) -> view.Document:
     async with opened(db) as store:
-        case = _chosen(await view.view(store, id), verdict, effect)
+        seen = await view.view(store, id)
+        if seen.definition is None or seen.state is None:
+            raise Refusal(f"the net of {id} is not stored here", f"perdure audit --id {id}")
+        case = _chosen(seen, verdict, effect)
         number = await send(store, id, case.key, verdict, value=value, by=by, reason=reason)
-        end = time.monotonic() + wait
-        while (told := await fate(store, id, number)) is None and time.monotonic() < end:
-            await asyncio.sleep(POLL_SECONDS)
+        told = await fate_within(store, id, number, SystemClock(), wait)
         if told is not None and told.refused:
             raise _late(id, case.key, told.refused)
         return {
@@ -189,4 +200,4 @@ def _chosen(seen: view.View, verdict: str, effect: str | None) -> Case:
 def _late(id: str, key: str, why: str) -> Refusal:
     """Another was first: what was asked for does not hold."""
     refused = DecisionRefused(id, key, why)
-    return Refusal(str(refused), code=refused.code, exit=DOES_NOT_HOLD)
+    return Refusal(str(refused), "", code=refused.code, exit=DOES_NOT_HOLD)

@@ -36,14 +36,19 @@ def docs() -> None:
 def build(targets: tuple[str, ...], output: Path, limit_seconds: float, format: str) -> None:
     """Write a page per workflow: text, net, steps, verdicts.
 
-    Markdown with SVG files, for mkdocs and the like, and the same as plain HTML.
+    Markdown with SVG files, for mkdocs and the like, and the same as plain HTML. Exit 1 when a
+    property is violated, 2 when one of the workflows does not compile.
+
+    \b
+    perdure docs build shop/orders.py -o docs/workflows
     """
     chosen = {id(w): w for target in targets for w in workflows(target)}
     found = [verify(w, (), Limits(limit_seconds)) for w in chosen.values()]
     try:
         written = write(output, found)
     except OSError as error:
-        raise Refusal(f"cannot write {output}: {error.strerror}") from error
+        fix = "-o with a path in a folder that exists and that you may write"
+        raise Refusal(f"cannot write {output}: {error.strerror}", fix) from error
     answer(format, {"written": [str(p) for p in written]}, "\n".join(map(str, written)))
     if any(v.report.verdict is Answer.VIOLATED for v in found):
         finish(DOES_NOT_HOLD)

@@ -5,33 +5,121 @@ Nothing is written. What a view is stands in console/view.py.
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 import click
 
 from ...engine.store import ExecutionRow, Status, Store
 from .. import view
-from .answers import Refusal, answer, asynchronously, with_db, with_format
+from ..served import served, unserved
+from .answers import Refusal, answer, asynchronously, canonical, with_db, with_format
 from .opening import opened
-from .tables import fields, table
+from .tables import answer_rows, fields, table
+
+
+class Age(click.ParamType[timedelta]):
+    """A length of time as people write it: 90s, 15m, 2h, 3d."""
+
+    name = "age"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Read it, or say how it is written."""
+        found = re.fullmatch(r"(\d{1,9})([smhd])", str(value).strip().lower())
+        if found is None:
+            self.fail(f"{value!r} is no age; write 90s, 15m, 2h or 3d", param, ctx)
+        units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+        return timedelta(**{units[found[2]]: int(found[1])})
+
+
+class Wanted(NamedTuple):
+    """What `list` is asked for beside workflow and status; None: anything."""
+
+    version: int | None
+    place: str | None
+    older: timedelta | None
+    newer: timedelta | None
+
+    @property
+    def any(self) -> bool:
+        """Whether something is asked for, so that all rows have to be looked at."""
+        return any(each is not None for each in self)
 
 
 @click.command("list")
 @click.option("--workflow", metavar="NAME", help="Only executions of this workflow.")
+@click.option("--version", type=click.IntRange(1), metavar="N", help="Only of this version of it.")
 @click.option("--status", type=click.Choice([s.value for s in Status]), help="Only these.")
+@click.option("--place", metavar="NAME", help="Only those with a token there, as `show` names it.")
+@click.option("--older-than", type=Age(), metavar="AGE", help="Only those started before: 90s, 2h.")
+@click.option("--newer-than", type=Age(), metavar="AGE", help="Only those started since: 15m, 3d.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
 @with_db
 @with_format()
-def list_(workflow: str | None, status: str | None, limit: int, db: str, format: str) -> None:
-    """List executions, the newest first."""
+def list_(
+    workflow: str | None,
+    version: int | None,
+    status: str | None,
+    place: str | None,
+    older_than: timedelta | None,
+    newer_than: timedelta | None,
+    limit: int,
+    db: str,
+    format: str,
+) -> None:
+    """List executions, the newest first.
 
-    async def read() -> list[ExecutionRow]:
+    \b
+    perdure list --status stalled
+    perdure list --workflow fulfil_order --place "in doubt charge_card" --older-than 2h
+    """
+    wanted = Wanted(version, place, older_than, newer_than)
+
+    async def read() -> tuple[list[ExecutionRow], frozenset[str]]:
         async with opened(db) as store:
-            return await store.list(workflow=workflow, status=status, limit=limit)
+            nets = await served(store)
+            if not wanted.any:
+                return await store.list(workflow=workflow, status=status, limit=limit), nets
+            rows = await store.list(workflow=workflow, status=status, limit=2**31)
+            return await _chosen(store, rows, wanted, limit), nets
 
-    rows = [view.summary(row) for row in asynchronously(read())]
+    found, nets = asynchronously(read())
+    rows: list[dict[str, Any]] = [
+        {**view.summary(row), "unserved": unserved(row, nets)} for row in found
+    ]
     names = ("id", "workflow", "version", "status", "created", "updated")
-    answer(format, rows, table(names, [[row[name] for name in names] for row in rows]))
+    shown = [{**r, "status": r["status"] + (", unserved" * r["unserved"])} for r in rows]
+    lines = [[row[name] for name in names] for row in shown]
+    answer_rows(format, rows, names, lines, none="no such executions")
+
+
+async def _chosen(
+    store: Store, rows: Sequence[ExecutionRow], wanted: Wanted, limit: int
+) -> list[ExecutionRow]:
+    """The rows that are as wanted, at most `limit`; the marking is read last, being the dearest."""
+    chosen: list[ExecutionRow] = []
+    now = store.now()
+    for row in rows:
+        age = timedelta(microseconds=now - row.created)
+        fits = wanted.version in (None, row.version)
+        fits &= wanted.older is None or age > wanted.older
+        fits &= wanted.newer is None or age < wanted.newer
+        if fits and (wanted.place is None or await _stands(store, row.key, wanted.place)):
+            chosen.append(row)
+            if len(chosen) == limit:
+                break
+    return chosen
+
+
+async def _stands(store: Store, key: str, place: str) -> bool:
+    seen = await view.view(store, key)
+    if seen.net is None or seen.state is None:
+        return False
+    return any(seen.net.places[p].name == place for p in seen.state.marking)
 
 
 @click.command()
@@ -39,15 +127,24 @@ def list_(workflow: str | None, status: str | None, limit: int, db: str, format:
 @with_db
 @with_format()
 def show(id: str, db: str, format: str) -> None:
-    """Show where an execution stands and what it waits for."""
+    """Show where an execution stands and what it waits for.
 
-    async def read() -> view.View:
+    `marking` is its tokens: the place, and since when. `waits` is what each waits for: a message, a
+    moment, a call, a person.
+
+    \b
+    perdure show order-17
+    perdure show order-17 --format json | jq .waits
+    """
+
+    async def read() -> tuple[view.View, frozenset[str]]:
         async with opened(db) as store:
-            return await view.view(store, id)
+            return await view.view(store, id), await served(store)
 
-    seen = asynchronously(read())
+    seen, nets = asynchronously(read())
     document: dict[str, Any] = {
         **view.summary(seen.row),
+        "unserved": unserved(seen.row, nets),
         "marking": view.marking(seen.net, seen.state) if seen.net and seen.state else None,
         "waits": view.waits(seen),
         "attempts": view.attempts(seen),
@@ -58,13 +155,16 @@ def show(id: str, db: str, format: str) -> None:
     answer(format, document, _told(document))
 
 
+_UNSERVED = ", unserved: no living worker has the code of this net"
+
+
 def _told(d: dict[str, Any]) -> str:
     owner = f"session {d['owner']}, tenure {d['tenure']}" if d["owner"] else "nobody"
     head = fields(
         [
             ("execution", d["id"]),
             ("workflow", f"{d['workflow']} {d['version']}  (net {d['net'][:12]})"),
-            ("status", d["status"]),
+            ("status", d["status"] + (_UNSERVED if d["unserved"] else "")),
             ("created", d["created"]),
             ("updated", d["updated"]),
             ("owner", owner),
@@ -93,9 +193,9 @@ def _told(d: dict[str, Any]) -> str:
 
 
 def _json(value: Any) -> str | None:
-    if value is None:
-        return None
-    return value if isinstance(value, str) else click.format_filename(str(value))
+    if value is None or isinstance(value, str):
+        return value
+    return canonical(value).decode()
 
 
 @click.command()
@@ -104,7 +204,12 @@ def _json(value: Any) -> str | None:
 @with_db
 @with_format()
 def log(id: str, at: int | None, db: str, format: str) -> None:
-    """Show the records of an execution."""
+    """Show the records of an execution.
+
+    \b
+    perdure log order-17
+    perdure log order-17 --at 4
+    """
     records, marking = asynchronously(_log(db, id, at))
     columns = ("seq", "at", "tenure", "word", "transition", "says")
     text = table(columns, [[line[column] for column in columns] for line in records])
@@ -127,10 +232,12 @@ async def _log(
         if at is None:
             return [view.record(net, r) for r in records], None
         if not 0 <= at < len(records):
-            raise Refusal(f"--at {at}: {id} has records 0 to {len(records) - 1}")
+            last = len(records) - 1
+            raise Refusal(f"--at {at}: {id} has records 0 to {last}", f"--at {last} is the end")
         if definition is None:
-            raise Refusal(f"the net of {id} is not stored here, so its marking cannot be told")
-        state = view.state_at(definition, records, at)
+            what = f"the net of {id} is not stored here, so its marking cannot be told"
+            raise Refusal(what, f"perdure audit --id {id}")
+        state = await view.state_at(store, row, definition, records, at)
         shown = [view.record(net, r) for r in records if r.seq <= at]
         return shown, view.marking(definition.net, state)
 
@@ -140,10 +247,18 @@ async def _log(
 @with_db
 @with_format()
 def effects(id: str | None, db: str, format: str) -> None:
-    """Show the ledger of effects with an intent: of one execution, or of all."""
+    """Show the ledger of effects with an intent: of one execution, or of all.
+
+    Only compensatable and irreversible steps write an intent.
+
+    \b
+    perdure effects order-17
+    perdure effects --format json | jq '.[] | select(.outcome == "in-doubt")'
+    """
     rows = asynchronously(_effects(db, id))
     columns = ("id", "site", "effect", "outcome", "decided_by", "key", "evidence")
-    answer(format, rows, table(columns, [[line[column] for column in columns] for line in rows]))
+    lines = [[line[column] for column in columns] for line in rows]
+    answer_rows(format, rows, columns, lines, none="no effects with an intent")
 
 
 async def _effects(db: str, id: str | None) -> list[view.Document]:

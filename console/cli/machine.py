@@ -14,19 +14,22 @@ from typing import Any
 
 import click
 
-from ..codes import CODES, family
+from ..codes import CODES
+from ..explaining import documented, explained
 from .answers import (
+    EXTRAS,
     NO_STORE,
     Refusal,
     answer,
     asynchronously,
     finish,
+    installed_version,
     with_db,
     with_format,
 )
 from .tables import fields
 
-EXTRAS = {
+_USES = {
     "rich": "tables in colour",
     "networkx": "structural checks",
     "alembic": "schema migrations",
@@ -45,24 +48,31 @@ def db() -> None:
 @with_db
 @with_format()
 def upgrade(db: str, format: str) -> None:
-    """Make the tables, or bring them to the revision of this perdure."""
+    """Make the tables, or bring them to the revision of this perdure.
+
+    Stop the workers first. One transaction: a step that fails leaves the store as it was.
+
+    \b
+    perdure db upgrade --db sqlite:///shop.db
+    """
     from ...engine.tables import REVISION
-    from .opening import opened
+    from .opening import upgraded
 
-    async def make() -> str:
-        async with opened(db, create=True) as store:
-            return store.path
-
-    path = asynchronously(make())
-    document = {"path": path, "revision": REVISION}
-    answer(format, document, f"{path} has revision {REVISION}")
+    path, made = asynchronously(upgraded(db))
+    document = {"path": path, "revision": REVISION, "steps": made}
+    how = f", by steps {', '.join(map(str, made))}" if made else ""
+    answer(format, document, f"{path} has revision {REVISION}{how}")
 
 
 @db.command()
 @with_db
 @with_format()
 def current(db: str, format: str) -> None:
-    """Say which revision the tables have; exit 4 unless it is the one of this perdure."""
+    """Say which revision the tables have; exit 4 unless it is the one of this perdure.
+
+    \b
+    perdure db current --db sqlite:///shop.db
+    """
     from ...engine.tables import REVISION
     from .opening import opened
 
@@ -78,14 +88,18 @@ def current(db: str, format: str) -> None:
 @with_db
 @with_format()
 def doctor(db: str, format: str) -> None:
-    """Say what is installed and what the store is like; exit 4 if it cannot be used."""
+    """Say what is installed and what the store is like; exit 4 if it cannot be used.
+
+    \b
+    perdure doctor --db sqlite:///shop.db
+    """
     document: dict[str, Any] = {
-        "perdure": _version("perdure"),
+        "perdure": installed_version(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "sqlite": sqlite3.sqlite_version,
         "libraries": {name: _version(name) for name in _NEEDED},
-        "extras": {name: _version(name) if find_spec(name) else None for name in EXTRAS},
+        "extras": {name: _version(name) if find_spec(name) else None for name in _USES},
         "store": _store(db),
     }
     store = document["store"]
@@ -95,7 +109,10 @@ def doctor(db: str, format: str) -> None:
         ("platform", document["platform"]),
         ("sqlite", document["sqlite"]),
         *document["libraries"].items(),
-        *((n, v or f"absent ({EXTRAS[n]})") for n, v in document["extras"].items()),
+        *(
+            (n, v or f"absent ({_USES[n]}: pip install 'perdure[{EXTRAS[n]}]')")
+            for n, v in document["extras"].items()
+        ),
         *((f"store {name}", value) for name, value in store.items()),
     ]
     answer(format, document, fields(lines))
@@ -107,13 +124,14 @@ def _version(name: str) -> str:
     try:
         return version({"z3": "z3-solver"}.get(name, name))
     except PackageNotFoundError:
-        return "of this checkout" if name == "perdure" else "unknown"
+        return "unknown"
 
 
 def _store(db: str) -> dict[str, Any]:
     """The settings the store really has, and what is wrong with it; a missing one is no problem."""
     from ...engine.errors import NoStore
     from ...model.errors import PlatformError
+    from ..served import served, told
     from .opening import opened
 
     async def look() -> dict[str, Any]:
@@ -131,6 +149,7 @@ def _store(db: str) -> dict[str, Any]:
                 "weak": store.weak,
                 "sessions": ", ".join(sessions),
                 "executions": ", ".join(f"{n} {status}" for status, n in sorted(counts.items())),
+                "unserved": told(await store.list(limit=2**31), await served(store)),
                 "problem": "",
             }
 
@@ -146,15 +165,16 @@ def _store(db: str) -> dict[str, Any]:
 @click.argument("code", required=False)
 @with_format()
 def explain(code: str | None, format: str) -> None:
-    """Explain an error code; without one, list them all."""
+    """Explain an error code; without one, list them all.
+
+    \b
+    perdure explain PD301
+    """
     if code is None:
         listing = {name: page.says for name, page in CODES.items()}
         answer(format, listing, fields(list(listing.items())))
         return
     name = code.upper()
-    page = CODES.get(name)
-    if page is None:
+    if name not in CODES:
         raise Refusal(f"there is no code {code}", "`perdure explain` lists them")
-    document = {"code": name, "about": family(name), **page._asdict()}
-    text = f"{name}  {page.says}\n  about  {family(name)}\n  why    {page.why}\n  fix    {page.fix}"
-    answer(format, document, text)
+    answer(format, documented(name), explained(name))

@@ -7,13 +7,13 @@ verb does stands in its module, never here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
 import click
 
-from .answers import failing
+from .answers import Refusal, failing, installed_version
 
 
 class Verb(NamedTuple):
@@ -59,7 +59,9 @@ class Verbs(click.Group):
         """Import the module of a verb and return its command."""
         verb = VERBS.get(cmd_name)
         if verb is None:
-            return None
+            known = get_close_matches(cmd_name, VERBS, 1) or ["--help"]
+            fix = f"perdure {known[0]}"
+            raise Refusal(f"there is no verb {cmd_name!r}", fix)
         return getattr(import_module(verb.module, __package__), verb.attribute)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -73,23 +75,16 @@ class Verbs(click.Group):
             return super().invoke(ctx)
 
 
-def _version() -> str:
-    try:
-        return version("perdure")
-    except PackageNotFoundError:
-        return "of this checkout"
-
-
 @click.group(
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done and everything asked for holds, 1 something does not hold, "
     "2 unusable arguments or input, 3 inconclusive within the limits, 4 no usable store.",
 )
-@click.version_option(_version(), prog_name="perdure")
+@click.version_option(installed_version(), prog_name="perdure")
 def main() -> None:
     """Durable execution you can prove.
 
     TARGET is file.py, file.py:workflow or package.module[:workflow]. The store is --db, else
-    $PERDURE_DB, else sqlite:///perdure.db.
+    $PERDURE_DB, else sqlite:///perdure.db. `perdure VERB --help` has examples.
     """

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from ...engine import sqlite_schema, tables
+from ...engine.errors import SchemaMismatch
 from ...engine.sqlite import SqliteStore
 from .answers import Refusal
 
@@ -24,5 +26,26 @@ async def opened(db: str, *, create: bool = False) -> AsyncGenerator[SqliteStore
     try:
         await store.open()
         yield store
+    finally:
+        await store.close()
+
+
+async def upgraded(db: str) -> tuple[str, list[int]]:
+    """Make the tables where there are none, lead older ones to this revision; path and steps."""
+    store = SqliteStore(checked_url(db), create=True)
+    try:
+        try:
+            await store.open()
+            return store.path, []
+        except SchemaMismatch:
+            found = await store.links.read(sqlite_schema.revision)
+            if not 0 < found < tables.REVISION:
+                raise
+        from ...engine.revisions import apply  # loads Alembic, an extra
+
+        async with store.links.write() as link:
+            made = apply(link, store.path, found)
+        await store.open()
+        return store.path, made
     finally:
         await store.close()

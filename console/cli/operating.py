@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import json
 import time
 from typing import Any
 from uuid import uuid4
@@ -45,6 +46,12 @@ def user() -> str:
         return "unknown"
 
 
+def shown(schema: object) -> str:
+    """A schema for a message: short enough to read."""
+    text = json.dumps(schema, ensure_ascii=False)
+    return text if len(text) <= 300 else f"{text[:299]}…"
+
+
 @click.command()
 @click.argument("id")
 @click.argument("channel")
@@ -53,7 +60,14 @@ def user() -> str:
 @with_db
 @with_format()
 def signal(id: str, channel: str, value: str, message_id: str | None, db: str, format: str) -> None:
-    """Send a message to an execution."""
+    """Send a message to an execution.
+
+    The payload is checked against the type that the workflow's signal has.
+
+    \b
+    perdure signal leave-7 answer --value '{"approved": true, "by": "Eve"}'
+    perdure signal leave-7 answer --value @answer.json --message-id mail-4711
+    """
     payload = read_json(value, "--value")
     number = asynchronously(_send(db, id, channel, message_id or f"m-{uuid4()}", payload))
     document = {"id": id, "channel": channel, "message": number}
@@ -71,7 +85,8 @@ async def _send(db: str, id: str, channel: str, message_id: str, payload: Any) -
                 raise Refusal(f"{row.workflow} has no signal {channel!r}", fix)
             wrong = misfit(known[channel], payload)
             if wrong is not None:
-                raise Refusal(f"--value does not fit signal {channel!r}: {wrong}")
+                fix = f"what it carries has the schema {shown(known[channel])}"
+                raise Refusal(f"--value does not fit signal {channel!r}: {wrong}", fix)
         return await store.send(id, channel, message_id, canonical(payload))
 
 
@@ -82,7 +97,13 @@ async def _send(db: str, id: str, channel: str, message_id: str, payload: Any) -
 @with_db
 @with_format()
 def cancel(id: str, reason: str, by: str | None, db: str, format: str) -> None:
-    """Wish that an execution ends; compensation runs."""
+    """Wish that an execution ends; compensation runs.
+
+    What is under way settles first. What landed and cannot be undone stands.
+
+    \b
+    perdure cancel order-17 --reason 'the customer called'
+    """
     wish = msgspec.json.encode(Wish(reason, by or user()))
 
     async def send() -> int:
@@ -99,7 +120,14 @@ def cancel(id: str, reason: str, by: str | None, db: str, format: str) -> None:
 @with_db
 @with_format()
 def resume(id: str, db: str, format: str) -> None:
-    """Let a stalled execution go on."""
+    """Let a stalled execution go on.
+
+    Nothing was undone when it stalled, and nothing is repeated that has an outcome.
+
+    \b
+    perdure list --status stalled
+    perdure resume order-17
+    """
 
     async def again() -> bool:
         async with opened(db) as store:
@@ -118,7 +146,14 @@ def resume(id: str, db: str, format: str) -> None:
 @with_db
 @with_format()
 def wait(id: str, timeout: float | None, db: str, format: str) -> None:
-    """Wait until an execution has ended or stalls; exit 0 only when it is done."""
+    """Wait until an execution has ended or stalls; exit 0 only when it is done.
+
+    Its result is on stdout, as JSON.
+
+    \b
+    perdure wait order-17
+    perdure wait order-17 --timeout 60 || echo not done
+    """
     seen = asynchronously(_ended(db, id, timeout))
     document = {"id": id, "status": seen.row.status.value, **view.ended(seen)}
     if seen.row.status is Status.DONE:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from html import escape
 from inspect import cleandoc
 
 import click
@@ -29,6 +30,7 @@ nothing else; progress and errors are on stderr.
 | 2 | unusable arguments or input |
 | 3 | inconclusive within the given limits |
 | 4 | the store cannot be reached or has another schema |
+| 130 | interrupted by Ctrl-C |
 
 Looking, sending and deciding work beside a running worker and without your code: they read the
 stored net, and check payloads against the types stored with it. `fired` means that the outcome is
@@ -52,13 +54,13 @@ def _sections() -> Iterator[str]:
 def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:
     lines = [f"## {ctx.command_path}", ""]
     lines += ["```text", command.get_usage(ctx).removeprefix("Usage: "), "```", ""]
-    lines += [cleandoc(command.help or ""), ""]
+    lines += [_prose(cleandoc(command.help or "")), ""]
     params = [p for p in command.get_params(ctx) if isinstance(p, click.Option)]
     options = [r for p in params if (r := p.get_help_record(ctx)) is not None]
     shown = [(option, says) for option, says in options if "--help" not in option]
     if shown:
-        lines += ["| option | |", "| --- | --- |"]
-        lines += [f"| `{_cell(option)}` | {_cell(says)} |" for option, says in shown]
+        lines += ["| option | meaning |", "| --- | --- |"]
+        lines += [f"| {_code(option)} | {_cell(says)} |" for option, says in shown]
         lines.append("")
     yield "\n".join(lines)
     if isinstance(command, click.Group):
@@ -66,6 +68,22 @@ def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:
             inner = command.get_command(ctx, name)
             assert inner is not None
             yield from _command(inner, click.Context(inner, ctx, info_name=name))
+
+
+def _prose(text: str) -> str:
+    """Help as Markdown: what click keeps as it stands is examples."""
+    out: list[str] = []
+    for block in text.split("\n\n"):
+        if block.startswith("\b\n"):
+            commands = [f"$ {line}" for line in block.splitlines()[1:]]
+            block = "\n".join(["```console", *commands, "```"])
+        out.append(block)
+    return "\n\n".join(out)
+
+
+def _code(text: str) -> str:
+    """Code in a cell; a bar in backticks would end the cell for some readers of Markdown."""
+    return f"<code>{escape(text).replace('|', '&#124;')}</code>"
 
 
 def _cell(text: str) -> str:

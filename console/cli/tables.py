@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+from .answers import answer, note
+
 Row = Sequence[object]
 
 
@@ -20,6 +22,16 @@ def table(head: Sequence[str], rows: Sequence[Row]) -> str:
 
         return pretty(head, cells)
     return plain(head, cells)
+
+
+def answer_rows(
+    format: str, document: object, head: Sequence[str], rows: Sequence[Row], *, none: str
+) -> None:
+    """Answer with a table; for people a word on stderr where there is nothing to show."""
+    if rows or format != "text":
+        answer(format, document, table(head, rows))
+    else:
+        note(none)
 
 
 def plain(head: Sequence[str], cells: Sequence[Sequence[str]]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,16 +17,22 @@ from typing import Any
 from ...model.compiler import compile_workflow
 from ...model.errors import PerdureError
 from ...model.language.workflows import Workflow
+from ...model.modules import file_name
 from ...model.program import Program
 from .answers import Refusal
 
+_FIX = "the file must load by itself: `python -c 'import ...'` shows the whole story"
 AnyWorkflow = Workflow[..., Any]
+_TARGET = "a target is file.py, file.py:workflow or package.module[:workflow]"
 
 
 def workflows(target: str) -> list[AnyWorkflow]:
     """The workflows that a target names, in the order of their definition."""
     source, _, name = _split(target)
-    module = _from_file(Path(source)) if source.endswith(".py") else _import(source, target)
+    if source.endswith((".json", ".pnml", ".bpmn")):
+        fix = "`perdure check` takes nets as JSON; name a file.py or a package.module here"
+        raise Refusal(f"{source} is no Python: it can hold a net, not a workflow", fix)
+    module = _loaded(source, target)
     found = _defined(module)
     if not found:
         raise Refusal(f"{source} defines no workflow", "write @workflow above an async def")
@@ -36,6 +43,17 @@ def workflows(target: str) -> list[AnyWorkflow]:
         known = ", ".join(w.name for w in found)
         raise Refusal(f"{source} has no workflow {name!r}", f"one of: {known}")
     return chosen
+
+
+def _loaded(source: str, target: str) -> ModuleType:
+    path = Path(source)
+    if source and path.is_dir():
+        raise Refusal(f"{source} is a folder", _TARGET)
+    if source.endswith(".py"):
+        return _from_file(path)
+    if not all(part.isidentifier() for part in source.split(".")):
+        raise Refusal(f"there is no module {source!r}", _TARGET)
+    return _import(source, target)
 
 
 def one_workflow(target: str) -> AnyWorkflow:
@@ -71,48 +89,34 @@ def _defined(module: ModuleType) -> list[AnyWorkflow]:
 
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise Refusal(f"there is no file {path}")
+        raise Refusal(f"there is no file {path}", _TARGET)
     path = path.resolve()
-    folder, parts = path.parent, [path.stem]
-    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
-        package = _loaded_package(folder)
-        parts.insert(0, package or folder.name)
-        if package:
-            return _import(".".join(parts), str(path))
-        folder = folder.parent
-    name = ".".join(parts)
+    name, folder = file_name(path)
     loaded = sys.modules.get(name)
     if loaded is not None and Path(getattr(loaded, "__file__", None) or "").resolve() != path:
         fix = "give it a name of its own, or use package.module:workflow"
         raise Refusal(f"{path.name} has the name of another module, {name!r}", fix)
-    if str(folder) not in sys.path:
+    package = name.partition(".")[0]
+    if package not in sys.modules and str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     return _import(name, str(path))
-
-
-def _loaded_package(folder: Path) -> str:
-    """The package that this process has loaded from a folder: its name need not be the folder's."""
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None) or ""
-        if file.endswith("__init__.py") and Path(file).resolve().parent == folder:
-            return name
-    return ""
 
 
 def _import(name: str, target: str) -> ModuleType:
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        return importlib.import_module(name)
-    except PerdureError:
-        raise  # it says what, where and why itself
+        with redirect_stdout(sys.stderr):  # stdout is for the answer alone
+            return importlib.import_module(name)
+    except PerdureError as error:  # it says what, why and fix itself, and mostly where
+        where = "" if getattr(error, "where", "") else f"{_where(error, target)}: "
+        raise Refusal(f"{where}{error}", "", code=error.code) from error
     except ModuleNotFoundError as error:
         if error.name is not None and (name + ".").startswith(error.name + "."):
-            fix = "a target is file.py, file.py:workflow or package.module[:workflow]"
-            raise Refusal(f"there is no module {name!r}", fix) from error
-        raise Refusal(_told(error, target)) from error
+            raise Refusal(f"there is no module {name!r}", _TARGET) from error
+        raise Refusal(_told(error, target), _FIX) from error
     except (Exception, SystemExit) as error:
-        raise Refusal(_told(error, target)) from error
+        raise Refusal(_told(error, target), _FIX) from error
 
 
 def _told(error: BaseException, target: str) -> str:
@@ -120,7 +124,12 @@ def _told(error: BaseException, target: str) -> str:
     what = traceback.format_exception_only(error)[-1].strip()
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {what}"
+    return f"{_where(error, target)}: {what} (while loading {target})"
+
+
+def _where(error: BaseException, target: str) -> str:
+    """The last line outside of ours and of Python's machinery on the way to an error."""
+    ours = Path(__file__).resolve().parents[2]
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename]
-    theirs = [f for f in frames if Path(f.filename) != Path(__file__)]
-    where = f"{theirs[-1].filename}:{theirs[-1].lineno}" if theirs else target
-    return f"{where}: {what} (while loading {target})"
+    theirs = [f for f in frames if not Path(f.filename).resolve().is_relative_to(ours)]
+    return f"{theirs[-1].filename}:{theirs[-1].lineno}" if theirs else target

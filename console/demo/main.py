@@ -29,6 +29,7 @@ from ...engine.sqlite import SqliteStore
 from ...engine.store import EffectRow
 from ...model.analysis import Report, check
 from ...model.compiler import compile_workflow
+from .crew import Crew
 from .ledger import End, OrderEnd, Totals, Verdict, judge, totals
 from .moments import PIVOT, Moment
 from .order import PORT_VARIABLE, Order, fulfil_order, make_orders
@@ -66,6 +67,7 @@ class Outcome:
     """What a run of the demo showed."""
 
     kills: dict[str, int] = field(default_factory=dict[str, int])
+    killed: dict[str, Moment] = field(default_factory=dict[str, Moment])  # by order
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
     totals: Totals = field(default_factory=lambda: Totals(0, 0, 0))
     doubts: list[EffectRow] = field(default_factory=list[EffectRow])
@@ -94,17 +96,15 @@ class Server:
     shop: Shop
 
     @staticmethod
-    def start(ledger: Path) -> Server:
+    def start(crew: Crew, ledger: Path) -> Server:
         """Start it and wait for its port."""
         command = [sys.executable, "-m", f"{__package__}.server", "--ledger", str(ledger)]
-        process = subprocess.Popen(
-            [*command, "--end-with-stdin"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        process = crew.start([*command, "--end-with-stdin"], dict(os.environ))
         assert process.stdout is not None
-        return Server(process, Shop(json.loads(process.stdout.readline())["port"]))
+        ready = process.stdout.readline()
+        if not ready:
+            raise MomentMissed("the payment server did not start")
+        return Server(process, Shop(json.loads(ready)["port"]))
 
     def stop(self) -> None:
         """End it with its standard input."""
@@ -116,18 +116,16 @@ class Server:
 class Worker:
     """One life of the worker process, and what it says."""
 
-    def __init__(self, life: Life, port: int) -> None:
+    def __init__(self, crew: Crew, life: Life, port: int) -> None:
         self._life = life
         environment = {**os.environ, PORT_VARIABLE: str(port)}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.worker", msgspec.json.encode(life).decode()],
-            stdout=subprocess.PIPE,
-            env=environment,
-            text=True,
-        )
+        told = msgspec.json.encode(life).decode()
+        command = [sys.executable, "-m", f"{__package__}.worker", told]
+        self._process = crew.start(command, environment)
         self.said: Queue[dict[str, Any] | None] = Queue()
         self.ended: dict[str, dict[str, str]] = {}
-        Thread(target=self._listen, daemon=True).start()
+        self._listener = Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -159,32 +157,37 @@ class Worker:
         """SIGKILL: no handler runs, nothing is flushed."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(10)
+        self._listener.join()  # all that it said is known
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
     def wait_end(self, seconds: float) -> int:
         """Wait for a worker that ends by itself."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            self.kill()
             raise MomentMissed("the last life did not finish all orders in time") from None
+        finally:
+            self.kill()
 
 
-def run_demo(say: Say, *, unprotected: bool = False) -> Outcome:
+def run_demo(crew: Crew, say: Say, *, unprotected: bool = False) -> Outcome:
     """Run the whole demo in a folder of its own; raises `MomentMissed`."""
     begun = time.monotonic()
     outcome = Outcome(unprotected=unprotected)
     program = compile_workflow(fulfil_order)
     outcome.report = check(program.net)
     say(
-        f"compiled {program.net.name}: {outcome.report.places} places, "
-        f"{outcome.report.transitions} transitions; {outcome.report.verdict}"
+        f"compiled {program.net.name} to a net of {outcome.report.places} places and "
+        f"{outcome.report.transitions} transitions, and checked it: {outcome.report.verdict}"
     )
     orders = make_orders(ORDER_COUNT, DECLINED)
     with tempfile.TemporaryDirectory(prefix="perdure-demo-") as folder:
-        server = Server.start(Path(folder) / "shop.db")
+        server = Server.start(crew, Path(folder) / "shop.db")
+        say("started the shop: a process of its own, which charges whenever it is asked to")
         try:
             db = str(Path(folder) / "perdure.db")
-            ended = _lives(outcome, say, server, db, orders)
+            ended = _lives(crew, outcome, say, server, db, orders)
             if not server.shop.wait_quiet(WAIT_SECONDS):
                 outcome.problems.append("the server still has requests in progress")
             asyncio.run(_look(outcome, db))
@@ -196,7 +199,7 @@ def run_demo(say: Say, *, unprotected: bool = False) -> Outcome:
 
 
 def _lives(
-    outcome: Outcome, say: Say, server: Server, db: str, orders: Sequence[Order]
+    crew: Crew, outcome: Outcome, say: Say, server: Server, db: str, orders: Sequence[Order]
 ) -> dict[str, dict[str, str]]:
     """One life per kill, each with one order more; the last life ends by itself."""
     ended: dict[str, dict[str, str]] = {}
@@ -205,16 +208,18 @@ def _lives(
         if moment is Moment.CHARGING:
             server.shop.steer("charge", target.id, hold="during")
         life = Life(db, list(orders[:number]), moment, target.id, outcome.unprotected)
-        worker = Worker(life, server.shop.port)
+        worker = Worker(crew, life, server.shop.port)
         try:
             worker.wait_moment(server.shop)
         finally:
             worker.kill()
         ended |= worker.ended
         outcome.kills[moment.value] = outcome.kills.get(moment.value, 0) + 1
-        say(f"killed {count:2}/{len(KILLS)}  {target.id}  {moment.value}")
-    say(f"last life: all {len(orders)} orders")
-    worker = Worker(Life(db, list(orders), unprotected=outcome.unprotected), server.shop.port)
+        outcome.killed[target.id] = moment
+        say(f"SIGKILL {count:2} of {len(KILLS)}  worker of {target.id}  {moment.value}")
+    say(f"a last worker goes on with what the log says, and runs all {len(orders)} orders")
+    life = Life(db, list(orders), unprotected=outcome.unprotected)
+    worker = Worker(crew, life, server.shop.port)
     code = worker.wait_end(WAIT_SECONDS * 2)
     if code != 0:
         outcome.problems.append(f"the last worker ended with exit code {code}")

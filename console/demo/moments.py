@@ -30,6 +30,20 @@ class Moment(StrEnum):
     BEFORE_OUTCOME = "after the charge, before its outcome commits"
     UNDOING = "during undo"
 
+    @property
+    def short(self) -> str:
+        """The same for a narrow column."""
+        return _SHORT[self]
+
+
+_SHORT = {
+    Moment.BEFORE_INTENT: "before the intent",
+    Moment.BEFORE_CALL: "intent, but no call",
+    Moment.CHARGING: "while charging",
+    Moment.BEFORE_OUTCOME: "charged, no outcome",
+    Moment.UNDOING: "during undo",
+}
+
 
 def reached(moment: Moment, order: str) -> None:
     """Tell the parent and never go on."""

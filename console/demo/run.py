@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 
+from . import report
+from .crew import interruptible
 from .main import MomentMissed, run_demo
 
 
@@ -15,18 +17,14 @@ def run(*, unprotected: bool = False, as_json: bool = False) -> int:
 
     `unprotected` runs the same kills in a world that takes "in doubt" for "call again".
     """
-    from . import report
 
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
     try:
-        outcome = run_demo(say, unprotected=unprotected)
+        outcome = interruptible(lambda crew: run_demo(crew, say, unprotected=unprotected))
     except MomentMissed as missed:
         print(f"the demo shows nothing: {missed}", file=sys.stderr)
         return 1
-    if as_json:
-        print(report.as_json(outcome))
-    else:
-        report.show(outcome)
+    print(report.as_json(outcome) if as_json else report.as_text(outcome))
     return 0 if outcome.good else 1

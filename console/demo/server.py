@@ -10,12 +10,10 @@ Perdure: it must be able to testify against it. Loopback only, no authentication
 import argparse
 import contextlib
 import json
-import os
 import select
 import socket
 import sqlite3
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +22,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .books import Books, Refused
 from .holds import Holds
+from .lifeline import end_with_stdin
 from .verbs import (
     VERB_BY_PATH,
     BadInput,
@@ -198,13 +197,6 @@ def _control(outside: Outside, path: str, body: Mapping[str, object]) -> Answer:
     raise UnknownPath(f"POST {path}")
 
 
-def _end_with_stdin() -> None:
-    """End the process when stdin closes: nobody is left who could use or stop this server."""
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    os._exit(0)
-
-
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m perdure.console.demo.server", description="The outside world of the demo."
@@ -238,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"port {arguments.port} can not be used: {error}; try --port 0", file=sys.stderr)
         return 2
     if arguments.end_with_stdin:
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
+        end_with_stdin()
     print(json.dumps({"port": server.server_address[1]}), flush=True)
     with server, contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()

@@ -16,6 +16,7 @@ import msgspec
 
 from ...engine.client import Engine
 from ...model.errors import Stalled
+from .lifeline import end_with_stdin
 from .moments import CallAgain, Moment, StoreAt, WorldAt, say
 from .order import ORDERS_TABLE, Order, fulfil_order
 from .shop import CardDeclined
@@ -56,4 +57,5 @@ async def _order(engine: Engine, order: Order) -> None:
 
 
 if __name__ == "__main__":
+    end_with_stdin()
     asyncio.run(live(msgspec.json.decode(sys.argv[1], type=Life)))

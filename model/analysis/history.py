@@ -18,15 +18,15 @@ from .control import Control, Observer
 from .explicit import Limits, Space, explore
 
 LANDS = frozenset({TransitionKind.LANDED, TransitionKind.SETTLED})
-OVER = frozenset(
+NOT_LANDED = frozenset(
     {
-        TransitionKind.GO_ON,
         TransitionKind.VOIDED,
         TransitionKind.UNDID,
         TransitionKind.REFUSED,
         TransitionKind.RETRY,
     }
 )
+OVER = NOT_LANDED | {TransitionKind.GO_ON}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,10 @@ def sagas(net: Net) -> tuple[Saga, ...]:
     pushed: dict[str, set[str]] = {}
     outer: dict[str, str] = {}
     for k, t in enumerate(net.transitions):
+        if t.stack:  # a saga that is never opened is one too, if by mistake
+            opened.setdefault(t.stack, set())
         if t.stack_op is StackOp.OPEN:
-            opened.setdefault(t.stack, set()).add(k)
+            opened[t.stack].add(k)
         elif t.stack_op is StackOp.HAND_OVER:
             outer[t.stack] = t.outer_stack
         elif t.stack_op is StackOp.PUSH:
@@ -92,7 +94,7 @@ class History:
     def __init__(self, net: Net, limits: Limits, without: Collection[int] = ()) -> None:
         self.net = net
         self.sagas = sagas(net)
-        self.sites = with_effect(net, "irreversible")
+        self.irreversible = with_effect(net, "irreversible")
         self._number: dict[str, int] = {}
         observers = [*self._attempts(), *self._pivots()]
         for number, observer in enumerate(observers):
@@ -102,7 +104,7 @@ class History:
 
     def _attempts(self) -> list[Observer]:
         found: list[Observer] = []
-        for site in self.sites:
+        for site in with_effect(self.net, "irreversible", "compensatable"):
             here = (site.name,)
             over = firing(self.net, OVER, here)
             begins = firing(self.net, {TransitionKind.INTENT}, here)
@@ -112,7 +114,7 @@ class History:
 
     def _pivots(self) -> list[Observer]:
         """Entering lowers the bit, so only what lands inside, at any depth, makes a pivot."""
-        lands = firing(self.net, LANDS, {s.name for s in self.sites})
+        lands = firing(self.net, LANDS, {s.name for s in self.irreversible})
         return [Observer(f"pivot {s.stack}", lands, s.enters) for s in self.sagas]
 
     def inside(self, state: int, saga: Saga) -> bool:

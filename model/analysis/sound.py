@@ -20,7 +20,8 @@ from functools import cached_property
 from ..net import Net
 from .control import Control
 from .explicit import Limits, Space, explore
-from .verdicts import Answer, Evidence, Verdict, Witness, label, witness, worst
+from .telling import label
+from .verdicts import Answer, Evidence, Verdict, Witness, witness, worst
 
 METHOD = "explicit"
 FAIR = "choices, messages and crashes are free and fair; people answer"
@@ -78,7 +79,10 @@ class Soundness:
         )
 
     def _hopeless(self) -> int | None:
-        """The first state, in order of discovery, from which no end can be reached."""
+        """The first state from which no end can be reached.
+
+        Where that is the very first state, one where nothing fires says more, if there is one.
+        """
         space = self.space
         before: list[list[int]] = [[] for _ in space.states]
         for state, moves in enumerate(space.moves):
@@ -91,7 +95,9 @@ class Soundness:
                 if state not in hopeful:
                     hopeful.add(state)
                     todo.append(state)
-        return next((i for i in range(len(space.states)) if i not in hopeful), None)
+        lost = [i for i in range(len(space.states)) if i not in hopeful]
+        stuck = [i for i in lost if not space.moves[i]] if lost[:1] == [0] else []
+        return next(iter([*stuck, *lost]), None)
 
     def proper_completion(self) -> Verdict:
         """A marking that holds a final token holds nothing else."""

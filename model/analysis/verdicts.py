@@ -1,4 +1,4 @@
-"""What a check says: verdicts, witnesses told along the author's lines, findings, the report.
+"""What a check says: verdicts, witnesses, findings, the report.
 
 Every verdict names its kind of evidence and what it assumes. A witness cannot be made without being
 replayed. No property is decided here.
@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..net import Net, Span, Transition, TransitionKind
+from ..net import Net, Span
 from .control import replay
+from .telling import Stop, label, walk
 
 
 class Answer(StrEnum):
@@ -35,17 +36,6 @@ class Severity(StrEnum):
 
     ERROR = "error"
     WARNING = "warning"
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """One stop of a walk: a place in the source, and what happens there."""
-
-    says: str
-    span: Span | None = None
-
-    def __str__(self) -> str:
-        return f"line {self.span.line}: {self.says}" if self.span else self.says
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,53 +197,3 @@ def witness(net: Net, firings: Sequence[int], says: str) -> Witness:
     marking = replay(net, firings)
     names = tuple(label(net, k) for k in firings)
     return Witness(tuple(firings), names, marking, says, walk(net, firings))
-
-
-def label(net: Net, k: int) -> str:
-    """The name of a transition, with its number where several share the name."""
-    name = net.transitions[k].name
-    twins = sum(t.name == name for t in net.transitions)
-    return name if twins == 1 else f"{name} #{k}"
-
-
-_TOLD: Mapping[TransitionKind, str] = {
-    TransitionKind.BEGIN: "the workflow begins",
-    TransitionKind.STEP: "{} is done",
-    TransitionKind.RAISES: "{} fails for good",
-    TransitionKind.INTENT: "{} is about to be called",
-    TransitionKind.LANDED: "{} lands",
-    TransitionKind.REFUSED: "{} is refused",
-    TransitionKind.RETRY: "{} is refused, and tried again",
-    TransitionKind.CRASH: "a crash leaves {} in doubt",
-    TransitionKind.SETTLED: "{} turns out to have landed",
-    TransitionKind.VOIDED: "{} turns out not to have landed",
-    TransitionKind.UNDID: "the unknown attempt of {} is undone",
-    TransitionKind.RECEIVE: "{} arrives",
-    TransitionKind.DUE: "{} is due",
-    TransitionKind.CANCEL: "the execution is cancelled",
-    TransitionKind.FAILS: "a branch has failed: the others are given up",
-    TransitionKind.WINS: "the race is won",
-    TransitionKind.JOIN: "all branches have ended",
-    TransitionKind.UNDO: "{} is undone",
-    TransitionKind.UNDONE: "everything is undone",
-}
-
-
-def told(t: Transition) -> str:
-    """What happens when a transition fires, in words; empty for what an author need not read."""
-    words = _TOLD.get(t.kind, "")
-    if words:
-        return words.format(f"`{t.site}`" if t.site else f"`{t.name}`")
-    return t.name if t.kind is TransitionKind.EXIT and t.span is not None else ""
-
-
-def walk(net: Net, firings: Sequence[int]) -> tuple[Stop, ...]:
-    """Tell a run as a walk over the source: one stop per event, repeated places once."""
-    stops: list[Stop] = []
-    for k in firings:
-        t = net.transitions[k]
-        site = net.site.get(t.site)
-        stop = Stop(told(t), t.span or (site.span if site else None))
-        if stop.says and (not stops or stops[-1] != stop):
-            stops.append(stop)
-    return tuple(stops)

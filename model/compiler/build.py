@@ -6,14 +6,16 @@ It knows nothing of Python's statements; `normal.py` and `expressions.py` do.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..net import Span
 from .blocks import Block, Glue, Sequence
 from .callees import Resolve
+from .findings import Edit, Finding
 from .places import Names
+from .spans import head_of, span_of
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,10 @@ class Origin:
 
 @dataclass
 class Problem:
-    """A finding of this half of the compiler, before it is dressed as a diagnostic."""
+    """A finding with the node it is about, by which what follows from it is told apart."""
 
-    code: str
     node: ast.AST
-    message: str
-    why: str = ""
-    fix: str = ""
-    warning: bool = False
+    finding: Finding
 
 
 @dataclass
@@ -63,10 +61,7 @@ class Builder:
 
     def span(self, node: ast.AST) -> Span:
         """The place of a node in the user's file; synthetic nodes carry copied locations."""
-        line = getattr(node, "lineno", 1)
-        column = getattr(node, "col_offset", 0)
-        end = getattr(node, "end_lineno", None) or line
-        return Span(self.file, line, column, end, getattr(node, "end_col_offset", None) or column)
+        return span_of(self.file, node)
 
     def temp(self, origin: Origin, name: str = "") -> str:
         """A new synthetic variable, `$1` unless named."""
@@ -116,13 +111,46 @@ class Builder:
         self.pending, self.blocks = outer
         return Sequence(id=number, span=self.span(at), items=items)
 
-    def problem(self, code: str, node: ast.AST, message: str, why: str = "", fix: str = "") -> None:
-        """Report an error; compilation goes on to find more."""
-        self.problems.append(Problem(code, node, message, why, fix))
+    def problem(
+        self,
+        code: str,
+        node: ast.AST,
+        message: str,
+        why: str = "",
+        fix: str = "",
+        *,
+        edits: Iterable[Edit] = (),
+        span: Span | None = None,
+        warning: bool = False,
+    ) -> None:
+        """Report a problem; compilation goes on to find more."""
+        at = span or head_of(self.file, node)
+        found = Finding(code, at, message, why, fix, warning, tuple(edits))
+        self.problems.append(Problem(node, found))
 
-    def warn(self, code: str, node: ast.AST, message: str, why: str = "", fix: str = "") -> None:
+    def warn(
+        self,
+        code: str,
+        node: ast.AST,
+        message: str,
+        why: str = "",
+        fix: str = "",
+        *,
+        edits: Iterable[Edit] = (),
+    ) -> None:
         """Report a warning."""
-        self.problems.append(Problem(code, node, message, why, fix, warning=True))
+        self.problem(code, node, message, why, fix, edits=edits, warning=True)
+
+    @property
+    def refused(self) -> bool:
+        """Whether an error was reported."""
+        return any(not p.finding.warning for p in self.problems)
+
+    def recover(self, node: ast.AST) -> None:
+        """Go on behind a construct that has been refused; one that nobody refused is, here."""
+        if not self.refused:
+            text = f"`{type(node).__name__}` in this place is not supported yet"
+            self.problem("PD116", node, text, "it is refused, so that it is never compiled wrongly")
 
 
 def load(name: str, at: ast.AST) -> ast.Name:

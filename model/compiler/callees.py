@@ -10,11 +10,13 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import Parameter, Signature
+from types import FunctionType
 from typing import Any, cast
 
 from ..language import scopes, waits
 from ..language.steps import Step
 from ..language.waits import Signal
+from .live import written
 
 Resolve = Callable[[ast.expr], object]
 """The live object a name or dotted name stands for; None when it is a local or unknown."""
@@ -89,6 +91,17 @@ def callee(call: ast.expr, resolve: Resolve) -> Callee | None:
 def is_saga(node: ast.expr, resolve: Resolve) -> bool:
     """Whether `async with node` opens a saga."""
     return isinstance(node, ast.Call) and resolve(node.func) is scopes.saga
+
+
+def steps_in(step: Step[..., Any]) -> list[tuple[Step[..., Any], int]]:
+    """The steps that the body of a step calls, with the lines; none where its source is gone."""
+    found = written(cast("FunctionType", step.fn))
+    if found is None:
+        return []
+    scope, node = found
+    calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
+    made = [(callee(call, scope.resolve), call.lineno) for call in calls]
+    return [(who.step, line) for who, line in made if isinstance(who, StepCallee)]
 
 
 def _named(func: ast.expr, resolve: Resolve) -> StepCallee | None:

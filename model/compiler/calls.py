@@ -24,15 +24,13 @@ from .callees import (
     TimerCallee,
     arguments,
     callee,
+    steps_in,
 )
+from .edits import source, wrapped
+from .kinds import is_open
 
 UNUSED = "-"
 """As `binds`: nobody uses the result."""
-
-_DURABLE = (
-    "a plain coroutine is lost in a restart",
-    "await a step, a signal, a timer, together(...) or first(...)",
-)
 
 
 def rebound(node: ast.AST) -> set[str]:
@@ -52,7 +50,7 @@ class Calls:
         build, call = self.build, node.value
         who = callee(call, build.resolve)
         if who is None or not isinstance(call, ast.Call):
-            build.problem("PD105", node, "this waits for something that is not durable", *_DURABLE)
+            build.recover(node)
             return _none(node)
         if isinstance(who, ForkCallee):
             return self._fork(who, call, node, binds)
@@ -77,8 +75,8 @@ class Calls:
             return StepCall(id=number, span=span, site=site, step=who.step, binds=binds)
         if isinstance(who, TimerCallee):
             name = build.names.unique("timer")
-            nodes = [*call.args, *(k.value for k in call.keywords)]
-            variable = self._argument(nodes[0], name, who.parameter, rebound(call), None)
+            span_or_moment = call.args[0] if call.args else _none(call)
+            variable = self._argument(span_or_moment, name, who.parameter, rebound(call), None)
             passed = ((who.parameter, variable),)
             site = Site(name, SiteKind.TIMER, who.word, arguments=passed, span=span)
             return Wait(id=number, span=span, sites=(site,), signals=(None,), binds=binds)
@@ -90,14 +88,17 @@ class Calls:
         build, step = self.build, who.step
         name = build.names.unique(who.label)
         if name != who.label:
+            shown, named = source(build.file, call.func), f"{who.label} again"
             build.warn(
                 "PD206",
                 call,
                 f"{who.label} is called a second time; this call is named {name!r}",
                 "the names tell the places of running executions apart, and numbers shift when a "
                 "call is added",
-                f'{step.name}.named("...")(...)',
+                f'{shown}.named("{named}")(...)',
+                edits=wrapped(build, call.func, "", f'.named("{named}")'),
             )
+        self._lend(call, step)
         undo = step.undo_step
         return Site(
             name,
@@ -112,6 +113,19 @@ class Calls:
             saga=self.saga if step.effect is Effect.COMPENSATABLE and undo is not None else "",
             span=build.span(call),
         )
+
+    def _lend(self, call: ast.Call, step: Step[..., Any]) -> None:
+        """PD403: a transactional step that calls a step, as far as its own lines say so."""
+        if step.effect is not Effect.TRANSACTIONAL:
+            return
+        for inner, line in steps_in(step):
+            self.build.problem(
+                "PD403",
+                call,
+                f"{step.name} is transactional and calls {inner.name} (line {line})",
+                "the transaction would stay open while it waits",
+                f"call {inner.name} from the workflow, before or after {step.name}",
+            )
 
     def _passed(
         self, call: ast.Call, site: str, step: Step[..., Any]
@@ -147,7 +161,7 @@ class Calls:
         if isinstance(node, ast.Name) and node.id in build.local and node.id not in unstable:
             return node.id
         value = self.lift(node)
-        kind = "expression" if hint is None else "annotation"
+        kind = "expression" if hint is None or is_open(hint) else "annotation"
         variable = build.temp(Origin(kind, node, hint), f"{site}({parameter})")
         build.glue(assign(variable, value, node))
         return variable
@@ -158,7 +172,7 @@ class Calls:
         """`together(...)`, or `first(...)`; waits alone race in one place."""
         build = self.build
         number, span = build.id(), build.span(call)
-        callees = [self._branch(part, who.word) for part in call.args]
+        callees = [self._branch(part) for part in call.args]
         good = [(part, c) for part, c in callees if c is not None]
         if len(good) < len(callees) or not good:
             return _none(node)
@@ -194,15 +208,12 @@ class Calls:
         return load(binds, node)
 
     def _branch(
-        self, part: ast.expr, word: str
+        self, part: ast.expr
     ) -> tuple[ast.Call, StepCallee | TimerCallee | SignalCallee | None]:
         inner = callee(part, self.build.resolve)
         if isinstance(part, ast.Call) and inner is not None and not isinstance(inner, ForkCallee):
             return part, inner
-        text = f"{word}(...) takes calls of steps, signals and timers"
-        self.build.problem(
-            "PD105", part, text, "each branch is one call", f"{word}(step(...), ...)"
-        )
+        self.build.recover(part)
         return ast.Call(part, [], []), None
 
     def _tuple(self, results: tuple[str, ...], node: ast.Await, binds: str) -> ast.expr:

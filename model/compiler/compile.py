@@ -6,7 +6,6 @@ No stage is written here.
 
 from __future__ import annotations
 
-import ast
 import types
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,30 +15,35 @@ from weakref import WeakKeyDictionary
 from ..language.workflows import Workflow
 from ..net import Net, Place, PlaceKind, Span
 from ..program import Glue, Program
-from ..values import Codec, TypeRefused, exception_codec
-from ..values.catalogue import codec
+from ..values import Codec
 from .blocks import Sequence, StepCall, Wait
-from .build import Builder, Problem
+from .build import Builder
 from .digest import code_digest
 from .draft import Draft, finish
 from .emit import Emitter
-from .findings import CompileError, Finding
+from .findings import CompileError, Finding, ordered, tell_plainly
 from .flow import Flow, flow
 from .glue import Stretch, functions
-from .kinds import UNKNOWN, Kinds, hints, returns
+from .kinds import UNKNOWN, Kinds, hints
 from .live import Function, find
 from .normal import normalise
 from .pivot import past_pivot
+from .refuse import refuse, told
+from .storing import Storing, first_use
 
 _COMPILED: WeakKeyDictionary[Workflow[..., Any], Program] = WeakKeyDictionary()
-_FINAL = frozenset({"done", "failed", "cancelled"})
 
 
 def compile_workflow(workflow: Workflow[..., Any]) -> Program:
     """Compile a workflow, once per object. Raises `CompileError` with everything that is wrong."""
     made = _COMPILED.get(workflow)
     if made is None:
-        made = _COMPILED[workflow] = _compile(workflow)
+        try:
+            made = _COMPILED[workflow] = _compile(workflow)
+        except CompileError as error:
+            tell_plainly()
+            # What is told is about the workflow's text: our frames would say nothing.
+            raise error.with_traceback(None) from None
     return made
 
 
@@ -49,8 +53,9 @@ def _compile(workflow: Workflow[..., Any]) -> Program:
     if function is None:
         code = fn.__code__
         where = Span(code.co_filename, code.co_firstlineno, 0, code.co_firstlineno, 0)
-        text = f"the source of {workflow.name} is not available"
-        why, fix = "it is compiled from its text", "put it into a file or a notebook cell"
+        text = f"I need the source of `{workflow.name}`, and it is not there"
+        why = "a workflow is compiled from its text; this one was made by exec, or its file is gone"
+        fix = "put it into a file or a notebook cell"
         raise CompileError(workflow.name, (Finding("PD112", where, text, why, fix),))
     return _Compilation(workflow, function).program()
 
@@ -62,32 +67,32 @@ class _Compilation:
         self.file = function.fn.__code__.co_filename
         self.build = Builder(self.file, function.resolve, set(function.local))
         self.kinds = Kinds(function)
-        self.codecs: dict[str, Codec] = {}
+        self.codecs: Mapping[str, Codec] = {}
+        self.results: Mapping[str, Codec] = {}
+        self.channels: Mapping[str, Codec] = {}
 
     def program(self) -> Program:
         build, parameters = self.build, tuple(self.workflow.signature.parameters)
         self.kinds.settle()
+        refuse(self.function, self.kinds, build)
         declared = hints(self.function.fn).get("return", UNKNOWN)
         body = normalise(self.function.node, build, None if declared is type(None) else declared)
-        self.check()
         emitter = Emitter(build, past_pivot(body))
         initial = emitter.workflow(body, parameters)
-        finish(emitter.draft, initial, _FINAL)
+        finish(emitter.draft, initial)
         found = flow(emitter.draft, frozenset(build.local), initial)
         self.unset(found, emitter.draft)
-        self.choose_codecs(found, emitter.draft)
+        stored = Storing(self.workflow.name, self.function, build, self.kinds)
+        self.codecs = stored.codecs(found, emitter.draft)
+        self.results = stored.results(b for b in body.walk() if isinstance(b, StepCall))
+        self.channels = stored.channels(b for b in body.walk() if isinstance(b, Wait))
         self.check()
         return self.assemble(body, emitter.draft, found, initial)
 
     def check(self) -> None:
         """Stop here when something is wrong."""
-        findings = tuple(map(self.finding, self.build.problems))
-        if any(not f.warning for f in findings):
-            raise CompileError(self.workflow.name, findings)
-
-    def finding(self, p: Problem) -> Finding:
-        span = self.build.span(p.node)
-        return Finding(p.code, span, p.message, p.why, p.fix, p.warning)
+        if self.build.refused:
+            raise CompileError(self.workflow.name, told(self.function.node, self.build.problems))
 
     def unset(self, found: Flow, draft: Draft) -> None:
         told: set[str] = set()
@@ -95,79 +100,12 @@ class _Compilation:
             if variable in told:
                 continue
             told.add(variable)
-            at = node if node is not None else self.first_use(variable)
+            at = node if node is not None else first_use(self.function.node, variable)
             text = f"`{variable}` may be unset here"
             why = "what rests over an await has a value for every variable"
             self.build.problem(
                 "PD207", at, text, why, f"give `{variable}` a value before the branch"
             )
-
-    def first_use(self, variable: str) -> ast.AST:
-        for node in ast.walk(self.function.node):
-            match node:
-                case ast.Name(id=name, ctx=ast.Load()) if name == variable:
-                    return node
-                case _:
-                    pass
-        return self.function.node
-
-    # --- types ----------------------------------------------------------------------------
-
-    def choose_codecs(self, found: Flow, draft: Draft) -> None:
-        stacks = {t.made.stack for t in draft.transitions if t.made.stack}
-        used = {v for frame in found.frames.values() for v in frame}
-        used |= {v for names in found.reads.values() for v in names}
-        used |= {v for exits in found.writes.values() for names in exits for v in names}
-        used |= {t.made.binds for t in draft.transitions if t.made.binds}
-        for variable in sorted(used - stacks | {"$value", "$error"}):
-            kind = self.kind(variable)
-            if kind is BaseException:
-                self.codecs[variable] = exception_codec
-            elif kind is UNKNOWN:
-                self.untyped(variable)
-            else:
-                self.keep(variable, kind)
-
-    def keep(self, variable: str, kind: Any) -> None:
-        try:
-            self.codecs[variable] = codec(kind)
-        except TypeRefused as refused:
-            at = self.first_use(variable)
-            text = f"`{variable}` ({refused.text}) is alive across an await: {refused.why}"
-            self.build.problem(refused.code, at, text, "", refused.fix)
-
-    def untyped(self, variable: str) -> None:
-        if variable == "$value":
-            text = f"{self.workflow.name} does not say what it returns"
-            self.build.problem("PD203", self.function.node, text, "", "-> None, or the type")
-            return
-        origin = self.build.origins.get(variable)
-        at = self.first_use(variable)
-        shown = f"`{variable}`"
-        if origin is not None and origin.node is not None:
-            at, shown = origin.node, "this value"
-        text = f"I cannot tell the type of {shown}, which is kept across an await"
-        self.build.problem("PD203", at, text, "", "give it a name with an annotation: `x: T = ...`")
-
-    def kind(self, variable: str) -> Any:
-        """The type of a variable, synthetic or not."""
-        origin = self.build.origins.get(variable)
-        if origin is None:
-            return self.kinds.variables.get(variable, UNKNOWN)
-        if origin.kind == "error":
-            return BaseException
-        if origin.kind == "annotation":
-            return origin.annotation
-        if origin.kind == "items":
-            assert isinstance(origin.node, ast.For)
-            inner = self.kinds.element(origin.node.iter)
-            return UNKNOWN if inner is UNKNOWN else tuple[inner, ...]
-        node = origin.node
-        if isinstance(node, ast.Call):
-            awaited = self.kinds.result(node)
-            if awaited is not UNKNOWN:
-                return awaited
-        return self.kinds.of(node) if node is not None else UNKNOWN
 
     # --- the program ----------------------------------------------------------------------
 
@@ -187,6 +125,8 @@ class _Compilation:
         alive = {t.made.site for t in draft.transitions}
         sites = [c.site for c in calls] + [s for w in waits for s in w.sites]
         places = tuple(_place(p.name, draft, found) for p in draft.places.values())
+        every = (self.codecs, self.results, self.channels)
+        codecs = [c for some in every for c in some.values()]
         net = Net(
             self.workflow.name,
             self.workflow.version,
@@ -194,33 +134,25 @@ class _Compilation:
             tuple(replace(t.made) for t in draft.transitions),
             tuple(s for s in sites if s.name in alive),
             types={v: c.text for v, c in self.codecs.items()},
+            classes=dict(sorted(item for c in codecs for item in c.classes.items())),
             glue={
                 n: code_digest((*s.code, *s.catching))
                 for n, s in zip(glued, stretches, strict=True)
             },
             initial=initial,
         )
-        signals = [s for w in waits for s in w.signals if s is not None]
         return Program(
             net,
             self.workflow,
             tuple(self.workflow.signature.parameters),
             {c.site.name: c.step for c in calls if c.site.name in alive},
             self.codecs,
-            {s.name: codec(s.payload_type) for s in signals},
+            self.channels,
             glue,
-            self.results(calls),
+            self.results,
             blocks=(body,),
-            warnings=tuple(map(self.finding, self.build.problems)),
+            warnings=ordered(p.finding for p in self.build.problems),
         )
-
-    def results(self, calls: list[StepCall]) -> Mapping[str, Codec]:
-        made: dict[str, Codec] = {}
-        for call in calls:
-            kind = returns(call.step)
-            if kind is not UNKNOWN:
-                made[call.site.name] = codec(kind)
-        return made
 
 
 def _place(name: str, draft: Draft, found: Flow) -> Place:

@@ -1,7 +1,8 @@
 """A digest of glue that survives reformatting and the Python version that computes it (C33).
 
 Own serialisation of the syntax tree: fields sorted, empty ones, positions and `ctx` left out,
-neighbouring constants of f-strings joined. Variables are not renamed.
+neighbouring constants of f-strings joined, docstrings and `pass` left out. Variables are not
+renamed.
 """
 
 from __future__ import annotations
@@ -29,9 +30,15 @@ def canonical(node: object) -> object:
         fields = ((n, getattr(node, n, None)) for n in names if n not in _SKIPPED)
         return [type(node).__name__, *((n, canonical(v)) for n, v in fields if v not in (None, []))]
     if isinstance(node, list):
-        return [canonical(n) for n in cast("list[object]", node)]
+        return [canonical(n) for n in cast("list[object]", node) if not _idle(n)]
     # ascii: repr depends on the Unicode tables of the version.
     return f"{type(node).__name__}:{node!a}"
+
+
+def _idle(node: object) -> bool:
+    """A docstring or `pass`: nothing happens there."""
+    plain = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return plain or type(node) is ast.Pass
 
 
 def _joined(values: list[ast.expr]) -> list[ast.expr]:

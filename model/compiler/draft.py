@@ -90,11 +90,11 @@ class Draft:
         return found
 
 
-def finish(draft: Draft, initial: str, keep: frozenset[str]) -> None:
+def finish(draft: Draft, initial: str) -> None:
     """Give spinning loops a resting place, contract empty places, drop what cannot be reached."""
     _rest(draft)
     _contract(draft)
-    _prune(draft, initial, keep)
+    _prune(draft, initial)
 
 
 def _vanishing_ways(draft: Draft) -> dict[str, list[str]]:
@@ -149,8 +149,8 @@ def _contract(draft: Draft) -> None:
         del draft.places[name]
 
 
-def _prune(draft: Draft, initial: str, keep: frozenset[str]) -> None:
-    """Drop places that no token can reach, and the transitions that need one there."""
+def _prune(draft: Draft, initial: str) -> None:
+    """Drop places that no token can reach, ends too, and the transitions that need one there."""
     reached = {initial}
     changed = True
     while changed:
@@ -161,7 +161,7 @@ def _prune(draft: Draft, initial: str, keep: frozenset[str]) -> None:
             ):
                 reached.update(t.made.put)
                 changed = True
-    draft.places = {n: p for n, p in draft.places.items() if n in reached or n in keep}
+    draft.places = {n: p for n, p in draft.places.items() if n in reached}
     draft.transitions = [
         t for t in draft.transitions if reached.issuperset((*t.made.take, *t.made.read))
     ]

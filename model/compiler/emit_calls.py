@@ -85,11 +85,12 @@ def emit_wait(emitter: Emitter, block: Wait, ways: Ways) -> str:
     only = block.sites[0].name if len(block.sites) == 1 else ""
     kind = PlaceKind.WAITING
     at = emitter.draft.place(name, kind, block.span, block.id, site=only, needs=needs)
-    for site in block.sites:
+    for i, site in enumerate(block.sites):
         fires = T.RECEIVE if site.kind is SiteKind.SIGNAL else T.DUE
         label = f"{site.name} arrives" if fires is T.RECEIVE else f"{site.name} is due"
         to = [ways.to["next"]]
-        emitter.transition(label, fires, [at], to, binds=block.binds, site=site.name)
+        number = i if len(block.sites) > 1 else -1
+        emitter.transition(label, fires, [at], to, binds=block.binds, site=site.name, exit=number)
     emitter.drain(at, ways)
     return at
 

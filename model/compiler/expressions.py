@@ -77,13 +77,7 @@ class Expressions:
         """Spill what is evaluated before the last await; what comes after it stays in place."""
         parts = _parts(node)
         if not any(awaits(part) for _, _, part in parts):
-            self.build.problem(
-                "PD106",
-                node,
-                "this await cannot be given a place of its own",
-                "what Python evaluates around it would have to be stored half done",
-                "put the await on its own line",
-            )
+            self.build.recover(node)
             return ast.copy_location(ast.Constant(None), node)
         last = max(i for i, (_, _, part) in enumerate(parts) if awaits(part))
         new = copy.copy(node)

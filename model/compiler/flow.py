@@ -50,6 +50,7 @@ def flow(draft: Draft, local: Names, initial: str) -> Flow:
             found = passes.scans[name]
             missing = [v for v in found.reads if v not in sure[name]]
             result.unset += [(v, name, found.reads[v]) for v in missing]
+            result.unset += [(v, name, node) for v, node in found.lost.items()]
             result.reads[name], result.writes[name] = passes.signature(place, live)
     return result
 
@@ -71,7 +72,7 @@ class _Passes:
             return _UNTOUCHED
         if label == "raise":
             fails = found.fails or _UNTOUCHED
-            return Assigned(fails.must | {ERROR}, fails.maybe | {ERROR})
+            return Assigned(fails.must | {ERROR}, fails.maybe | {ERROR}, fails.gone)
         return found.exits[label]
 
     def fixed(self, name: str) -> Names:
@@ -134,7 +135,8 @@ class _Passes:
     def brings(self, t: DraftTransition, sure: dict[str, Names]) -> Names:
         has = _union(sure[p] for p in t.made.take)
         if t.label:
-            has |= self.assigned(t.made.take[0], t.label).must
+            done = self.assigned(t.made.take[0], t.label)
+            has = (has - done.gone) | done.must
         has |= {t.made.binds} if t.made.binds else _NONE
         has |= {t.made.stack} if t.made.stack_op is StackOp.OPEN else _NONE
         return has - t.kills

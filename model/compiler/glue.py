@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .blocks import Leave
+from .finals import Finals
 from .rewrite import ERROR, leaves
 
 _CAUGHT, _LEAVES, _EXCEPTION = "$e", "$leaves", "$Exception"
@@ -64,7 +65,9 @@ def _codes(code: types.CodeType) -> dict[str, types.CodeType]:
 def _function(name: str, stretch: Stretch) -> ast.FunctionDef:
     numbers = {label: i for i, label in enumerate(stretch.exits)}
     swap = _Leaves({k: (i, stretch.writes[i]) for k, i in numbers.items()})
-    body: list[ast.stmt] = [swap.visit(copy.deepcopy(s)) for s in stretch.code]
+    finals = Finals()
+    code = [finals.visit(copy.deepcopy(s)) for s in stretch.code]
+    body: list[ast.stmt] = [swap.visit(s) for s in code]
     line = getattr(stretch.code[0], "lineno", 1)
     if "next" in numbers:
         body.append(swap.returning("next", stretch.code[-1]))

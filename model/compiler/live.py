@@ -16,14 +16,16 @@ from typing import Any
 
 from .scan import bound_names
 
+_Definition = ast.FunctionDef | ast.AsyncFunctionDef
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
 
 @dataclass(frozen=True)
-class Function:
-    """A workflow's function with its definition; `local` are its parameters and own variables."""
+class Scope:
+    """The names of a function; `local` are its parameters and own variables."""
 
     fn: types.FunctionType
     scope: dict[str, object]  # the globals of its module
-    node: ast.AsyncFunctionDef
     local: frozenset[str]
 
     def resolve(self, node: ast.expr) -> object:
@@ -46,25 +48,67 @@ class Function:
         return self.scope.get(name, getattr(builtins, name, None))
 
 
+@dataclass(frozen=True)
+class Function(Scope):
+    """A workflow's function with its definition."""
+
+    node: ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Helper(Scope):
+    """A plain function of the author's."""
+
+    node: ast.FunctionDef
+
+
 def find(fn: types.FunctionType) -> Function | None:
-    """The definition of `fn`; None when its source is not there."""
+    """The definition of a workflow's function; None when its source is not there."""
+    node = _node(fn)
+    if not isinstance(node, ast.AsyncFunctionDef):
+        return None
+    return Function(fn, fn.__globals__, _local(node), node)
+
+
+def definition(fn: types.FunctionType) -> Helper | None:
+    """The definition of a plain function; None when its source is not there."""
+    node = _node(fn)
+    if not isinstance(node, ast.FunctionDef):
+        return None
+    return Helper(fn, fn.__globals__, _local(node), node)
+
+
+def written(fn: types.FunctionType) -> tuple[Scope, _Definition] | None:
+    """A function of either kind with its names; None when its source is not there."""
+    node = _node(fn)
+    return None if node is None else (Scope(fn, fn.__globals__, _local(node)), node)
+
+
+def _node(fn: types.FunctionType) -> _Definition | None:
     code = fn.__code__
     lines = linecache.getlines(code.co_filename, fn.__globals__)
     for node in _functions("".join(lines)):
         first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-        if node.name == fn.__name__ and first == code.co_firstlineno:
-            own = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
-            return Function(fn, fn.__globals__, node, frozenset(own | _assigned(node)))
+        if node.name == code.co_name and first == code.co_firstlineno:
+            return node
     return None
 
 
+def _local(node: _Definition) -> frozenset[str]:
+    own = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
+    return frozenset(own | _assigned(node))
+
+
 @functools.lru_cache(maxsize=64)
-def _functions(text: str) -> tuple[ast.AsyncFunctionDef, ...]:
-    tree = ast.parse(text)
-    return tuple(n for n in ast.walk(tree) if isinstance(n, ast.AsyncFunctionDef))
+def _functions(text: str) -> tuple[_Definition, ...]:
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:  # the file is another by now, or is no Python
+        return ()
+    return tuple(n for n in ast.walk(tree) if isinstance(n, _DEFINITIONS))
 
 
-def _assigned(node: ast.AsyncFunctionDef) -> set[str]:
+def _assigned(node: _Definition) -> set[str]:
     """Names that the function's own scope assigns; inner scopes have their own."""
     found: set[str] = set()
     todo: list[Any] = list(node.body)

@@ -83,13 +83,16 @@ class _Statements:
             case ast.Try():
                 self.try_(s)
             case _:
-                self.build.problem(
-                    "PD104" if isinstance(s, ast.With) else "PD106",
-                    s,
-                    f"an await inside `{type(s).__name__.lower()}` cannot be stored",
-                    "a restart would lose what it holds",
-                    "put the await on its own line, outside",
-                )
+                self.refused(s)
+
+    def refused(self, s: ast.stmt) -> None:
+        """Go on behind, and with what is inside: all problems are told in one run."""
+        self.build.recover(s)
+        for part in ast.iter_child_nodes(s):
+            if isinstance(part, ast.stmt):
+                self.statement(part)
+            elif isinstance(part, ast.ExceptHandler):
+                self.body(part.body)
 
     # --- simple statements ----------------------------------------------------------------
 
@@ -105,8 +108,7 @@ class _Statements:
                 self.build.glue(assign(name, result, s))
             return
         if any(awaits(t) for t in targets):
-            text = "an await inside an assignment's target has no place of its own"
-            self.build.problem("PD106", s, text, "", "give the awaited value a name first")
+            self.refused(s)
             return
         self.build.glue(ast.copy_location(ast.Assign(targets, self.lift(value)), s))
 
@@ -116,9 +118,7 @@ class _Statements:
             value = self.lift(s.value)
             self.build.glue(ast.copy_location(ast.AugAssign(s.target, s.op, value), s))
             return
-        text = "an item or attribute is read before this await and written after it"
-        why = "the container may be another one by then"
-        self.build.problem("PD106", s, text, why, "await into a name first, then assign")
+        self.refused(s)
 
     def return_(self, s: ast.Return) -> None:
         build = self.build
@@ -242,11 +242,11 @@ class _Statements:
 
     def try_(self, s: ast.Try) -> None:
         build = self.build
+        if s.finalbody:
+            self.refused(s)
+            return
         build.flush()
         number = build.id()
-        if s.finalbody:
-            text = "`finally` around an await is not supported yet"
-            build.problem("PD107", s, text, "", "repeat the clean-up at the end and in a handler")
         body = build.sequence(s, lambda: self.body(s.body))
         handlers = tuple(self.handler(h) for h in s.handlers)
         orelse = build.sequence(s, lambda: self.body(s.orelse))
@@ -255,16 +255,13 @@ class _Statements:
     def handler(self, h: ast.ExceptHandler) -> Handler:
         build, outer = self.build, self.caught
         number = build.id()
-        if h.type is None:
-            text = "a bare `except:` around an await would swallow cancellation"
-            build.problem("PD230", h, text, "", "except Exception:")
         caught = build.temp(Origin("error", h), build.names.unique("$caught"))
         if h.name:
             build.origins[h.name] = Origin("error", h)
         self.caught = caught
         body = build.sequence(h, lambda: self.body(h.body))
         self.caught = outer
-        types = h.type or ast.copy_location(ast.Constant(None), h)
+        types = h.type or load("Exception", h)  # a bare one has been refused
         return Handler(
             id=number, span=build.span(h), types=types, name=h.name or "", caught=caught, body=body
         )
@@ -273,8 +270,7 @@ class _Statements:
         build = self.build
         plain = len(s.items) == 1 and s.items[0].optional_vars is None
         if not (plain and is_saga(s.items[0].context_expr, build.resolve)):
-            text = "`async with` of this context manager holds something a restart would lose"
-            build.problem("PD103", s, text, "", "open it inside the step that uses it")
+            self.refused(s)
             return
         build.flush()
         number, outer = build.id(), self.expressions.calls.saga

@@ -1,7 +1,8 @@
 """After the pivot the rest of the saga is shielded (C16): which blocks that concerns.
 
 Forward over the block tree: a block is past the pivot when some path inside its saga has passed an
-irreversible step. What shielding means for the net is decided in `emit.py`.
+irreversible step. A fork with such a step in a branch counts from its beginning: a cancel must not
+give up the others when it has landed. What shielding means for the net is decided in `emit.py`.
 Nothing is shielded here.
 """
 
@@ -34,6 +35,8 @@ class _Walk:
             case StepCall():
                 return past or (inside and block.step.effect is Effect.IRREVERSIBLE)
             case Choice() | Fork():
+                if inside and _has_pivot(block):
+                    self.found.add(block.id)
                 results = [self.after(child, past, inside) for child in block.children()]
                 return past or any(results)
             case Loop():
@@ -55,3 +58,11 @@ class _Walk:
         landed = past or any(child.id in self.found for child in block.body.walk())
         ends = [self.after(handler.body, landed, inside) for handler in block.handlers]
         return any([self.after(block.orelse, body, inside), *ends])
+
+
+def _has_pivot(block: Choice | Fork) -> bool:
+    """Whether a branch of a fork is an irreversible step."""
+    return isinstance(block, Fork) and any(
+        isinstance(branch, StepCall) and branch.step.effect is Effect.IRREVERSIBLE
+        for branch in block.branches
+    )

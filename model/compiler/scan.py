@@ -18,13 +18,22 @@ _NONE: Names = frozenset()
 
 @dataclass
 class Assigned:
-    """Variables assigned on every path (`must`) and on some path (`maybe`) to an exit."""
+    """Variables assigned on every path (`must`) and on some path (`maybe`) to an exit.
+
+    `gone` are those that some path has deleted since.
+    """
 
     must: Names
     maybe: Names
+    gone: Names = _NONE
 
     def join(self, other: Assigned) -> Assigned:
-        return Assigned(self.must & other.must, self.maybe | other.maybe)
+        gone = self.gone | other.gone
+        return Assigned(self.must & other.must, self.maybe | other.maybe, gone)
+
+    def but(self, maybe: Names, gone: Names = _NONE) -> Assigned:
+        """The same, where more may have been assigned, or deleted."""
+        return Assigned(self.must - gone, self.maybe | maybe, self.gone | gone)
 
 
 @dataclass
@@ -32,6 +41,7 @@ class Scan:
     """`reads`: variable -> first node that may read it before the code assigns it."""
 
     reads: dict[str, ast.AST] = field(default_factory=dict[str, ast.AST])
+    lost: dict[str, ast.AST] = field(default_factory=dict[str, ast.AST])
     exits: dict[str, Assigned] = field(default_factory=dict[str, Assigned])
     raises: bool = False  # the author wrote `raise` or `assert` in it
     fails: Assigned | None = None  # what holds where an exception may leave; None: none can
@@ -69,7 +79,7 @@ class _Walker:
         self.found.exits[label] = state if old is None else old.join(state)
 
     def fail(self, before: Assigned, after: Assigned) -> None:
-        here = Assigned(before.must, before.maybe | after.maybe)
+        here = before.but(after.maybe, after.gone - before.gone)
         self.found.fails = here if self.found.fails is None else self.found.fails.join(here)
 
     # --- expressions ----------------------------------------------------------------------
@@ -107,7 +117,7 @@ class _Walker:
         for node in sure:
             state = self.expr(node, state, hidden)
         for node in rest:
-            state = Assigned(state.must, self.expr(node, state, hidden).maybe)
+            state = state.but(self.expr(node, state, hidden).maybe)
         return state
 
     def comprehension(
@@ -125,15 +135,17 @@ class _Walker:
         parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
         for element in parts:
             after = self.expr(element, after, own)
-        return Assigned(state.must, after.maybe)
+        return state.but(after.maybe)
 
     def read(self, name: str, node: ast.AST, state: Assigned, hidden: Names) -> None:
         if name in self.local and name not in hidden and name not in state.must:
             self.found.reads.setdefault(name, node)
+            if name in state.gone:
+                self.found.lost.setdefault(name, node)
 
     def bind(self, names: Iterable[str], state: Assigned) -> Assigned:
         new = self.local & frozenset(names)
-        return Assigned(state.must | new, state.maybe | new)
+        return Assigned(state.must | new, state.maybe | new, state.gone - new)
 
     # --- statements -----------------------------------------------------------------------
 
@@ -171,7 +183,10 @@ class _Walker:
                     state = self.tested(item.context_expr, state)
                     if item.optional_vars is not None:
                         state = self.bind(bound_names(item.optional_vars), state)
-                return self.body(s.body, state)
+                touched = frozenset(n for b in s.body for n in bound_names(b)) & self.local
+                # A context manager may swallow what is raised in it, anywhere.
+                cut = state.but(touched, self.deleted(s.body))
+                return _either(self.body(s.body, state), cut)
             case _:
                 return self.simple(s, state)
 
@@ -203,7 +218,7 @@ class _Walker:
                         self.read(target.id, target, state, _NONE)
                     else:
                         state = self.expr(target, state)
-                state = Assigned(state.must - gone, state.maybe)
+                state = state.but(_NONE, self.local & gone)
             case ast.FunctionDef():
                 own = {a.arg for a in ast.walk(s.args) if isinstance(a, ast.arg)}
                 own |= {n for b in s.body for n in bound_names(b)}
@@ -221,7 +236,16 @@ class _Walker:
             self.fail(state, after)
         return after
 
+    def deleted(self, code: Iterable[ast.stmt]) -> Names:
+        """Variables that some of the statements may delete, exceptions by their handlers too."""
+        nodes = [n for s in code for n in ast.walk(s)]
+        names = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Del)}
+        names |= {n.name for n in nodes if isinstance(n, ast.ExceptHandler) and n.name}
+        return self.local & names
+
     def loop(self, s: ast.While | ast.For, state: Assigned) -> Assigned | None:
+        # What a round deletes is gone in the next one.
+        state = state.but(_NONE, self.deleted([s]))
         self.loops.append(([], []))
         if isinstance(s, ast.For):
             start = self.tested(s.iter, state)
@@ -234,15 +258,41 @@ class _Walker:
         breaks, continues = self.loops.pop()
         rounds = [e for e in (end, *continues) if e is not None]
         seen = start.maybe.union(*(r.maybe for r in rounds)) if rounds else start.maybe
-        after = None if endless else self.body(s.orelse, Assigned(start.must, seen))
+        after = None if endless else self.body(s.orelse, start.but(seen))
         for stop in breaks:
-            after = _either(after, Assigned(stop.must, stop.maybe | seen))
+            after = _either(after, stop.but(seen))
         return after
 
     def guarded(self, s: ast.Try, state: Assigned) -> Assigned | None:
+        """`try`: whichever way it is left, by falling off or a jump or an exception, is cleaned."""
+        if not s.finalbody:
+            return self.handled(s, state)
+        outer, loops = self.found, self.loops
+        self.found = Scan(outer.reads, outer.lost, raises=outer.raises)
+        self.loops = [*loops[:-1], ([], [])]
+        after = self.handled(s, state)
+        inner, jumped = self.found, self.loops[-1]
+        self.found, self.loops = outer, loops
+        outer.raises = inner.raises
+        for label, left in inner.exits.items():
+            end = self.body(s.finalbody, left)
+            if end is not None:
+                self.leave(label, end)
+        for kind, states in enumerate(jumped):
+            for left in states:
+                end = self.body(s.finalbody, left)
+                if end is not None:
+                    loops[-1][kind].append(end)
+        if inner.fails is not None:
+            end = self.body(s.finalbody, inner.fails)
+            if end is not None:
+                self.fail(end, end)
+        return self.body(s.finalbody, after) if after is not None else None
+
+    def handled(self, s: ast.Try, state: Assigned) -> Assigned | None:
         body = self.body(s.body, state)
         touched = frozenset(n for b in s.body for n in bound_names(b)) & self.local
-        caught = Assigned(state.must, state.maybe | touched)
+        caught = state.but(touched, self.deleted(s.body))
         after = self.body(s.orelse, body) if body is not None else None
         for handler in s.handlers:
             start = self.expr(handler.type, caught)
@@ -250,11 +300,8 @@ class _Walker:
                 start = self.bind({handler.name}, start)
             end = self.body(handler.body, start)
             if end is not None and handler.name:
-                end = Assigned(end.must - {handler.name}, end.maybe - {handler.name})
+                end = end.but(_NONE, frozenset((handler.name,)))
             after = _either(after, end)
-        if s.finalbody:
-            self.body(s.finalbody, caught)  # for its reads, as met by an exception
-            after = self.body(s.finalbody, after) if after is not None else None
         return after
 
     def match(self, s: ast.Match, state: Assigned) -> Assigned | None:
@@ -267,7 +314,7 @@ class _Walker:
                 got = self.tested(case.guard, got)
             after = _either(after, self.body(case.body, got))
             # Captures of a pattern that failed later, or whose guard did, may stay behind.
-            tried = Assigned(tried.must, tried.maybe | got.maybe)
+            tried = tried.but(got.maybe)
         total = irrefutable(s.cases[-1])
         return after if total else _either(after, tried)
 

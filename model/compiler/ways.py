@@ -64,6 +64,7 @@ class Emitter(Protocol):
         stack_op: StackOp | None = None,
         stack: str = "",
         outer: str = "",
+        exit: int = -1,
         span: Span | None = None,
     ) -> None:
         """A transition with what it binds and does to an undo stack."""

@@ -15,6 +15,7 @@ from .layout import PAD, Drawing, layout
 from .style import BADGES, STYLE
 
 LEGEND = 30.0
+Entry = tuple[str, str, str]  # of the legend: letter, look, words
 
 
 def to_svg(
@@ -29,13 +30,13 @@ def to_svg(
     hidden = {place.name for inner in box.walk() for place in inner.lane}
     drawing = layout(box, lanes=lanes or bool(marked & hidden))
     used = [e for e in BADGES if any(n.look == e for n in drawing.nodes if n.of == "card")]
-    entries = [(BADGES[effect], effect) for effect in used] if legend else []
+    entries = [(BADGES[effect], effect, effect) for effect in used] if legend else []
+    if legend and any(n.of == "event" for n in drawing.nodes):
+        entries.append(("…", "event", "message or moment"))
     return "\n".join(_document(box.label, drawing, marked, entries)) + "\n"
 
 
-def _document(
-    name: str, drawing: Drawing, marked: set[str], entries: list[tuple[str, str]]
-) -> Iterator[str]:
+def _document(name: str, drawing: Drawing, marked: set[str], entries: list[Entry]) -> Iterator[str]:
     rows = _legend_rows(entries, drawing.width)
     width, height = drawing.width, drawing.height + LEGEND * len(rows)
     title = escape(f"workflow {name}")
@@ -57,12 +58,12 @@ def _document(
     yield "</svg>"
 
 
-def _legend_rows(entries: list[tuple[str, str]], width: float) -> list[list[tuple[str, str]]]:
+def _legend_rows(entries: list[Entry], width: float) -> list[list[Entry]]:
     """The legend broken into rows that fit the drawing."""
-    rows: list[list[tuple[str, str]]] = []
+    rows: list[list[Entry]] = []
     room = 0.0
     for entry in entries:
-        needs = 34 + len(entry[1]) * 6.4
+        needs = 34 + len(entry[2]) * 6.4
         if not rows or room < needs:
             rows.append([])
             room = width - 2 * PAD
@@ -71,12 +72,12 @@ def _legend_rows(entries: list[tuple[str, str]], width: float) -> list[list[tupl
     return rows
 
 
-def _legend(row: list[tuple[str, str]], y: float) -> str:
+def _legend(row: list[Entry], y: float) -> str:
     out, x = ['<g class="legend">'], PAD
-    for letter, effect in row:
-        out.append(_badge(letter, effect, x, y + 2))
-        out.append(f'<text class="label" x="{x + 22:.1f}" y="{y + 14:.1f}">{effect}</text>')
-        x += 34 + len(effect) * 6.4
+    for letter, look, words in row:
+        out.append(_badge(letter, look, x, y + 2))
+        out.append(f'<text class="label" x="{x + 22:.1f}" y="{y + 14:.1f}">{words}</text>')
+        x += 34 + len(words) * 6.4
     return "".join([*out, "</g>"])
 
 

@@ -162,7 +162,8 @@ def _label(block: b.Choice, label: str) -> str:
         if decided:
             case = decided[-1].cases[int(label.removeprefix("case "))]
             guard = f" if {condition(case.guard)}" if case.guard else ""
-            return condition(case.pattern) + guard
+            pattern = condition(case.pattern)
+            return ("otherwise" if pattern == "_" else pattern) + guard
     return _WORDS.get(label, label)
 
 

@@ -70,9 +70,9 @@ def checked_function(fn: object, role: str) -> inspect.Signature:
             "it needs a name that stays the same in the next process",
             "decorate a `def` or `async def`",
         )
-    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+    if role != "workflow" and (inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)):
         raise DefinitionError(
-            "PD101" if role == "workflow" else "PD407",
+            "PD407",
             f"{role} {fn.__name__} yields",
             where_is(fn),
             "readers of a stream would see values that a crash takes back",

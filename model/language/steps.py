@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from ..errors import DefinitionError
+from ..modules import stored_module
 from . import bodies
 from .bodies import Probe, Undo
 from .calls import Call
@@ -86,7 +87,7 @@ class Step(Generic[P, R]):
     @property
     def reference(self) -> str:
         """`module:qualname`, by which another process finds the step."""
-        return f"{self.module}:{self.qualname}"
+        return f"{stored_module(self.module)}:{self.qualname}"
 
     @property
     def undo_step(self) -> Undo | None:

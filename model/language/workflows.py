@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from ..errors import DefinitionError
+from ..modules import stored_module
 from . import bodies
 from .calls import Call
 from .direct import run_direct
@@ -46,7 +47,7 @@ class Workflow(Generic[P, R]):
     @property
     def reference(self) -> str:
         """`module:qualname`, by which another process finds the workflow."""
-        return f"{self.module}:{self.qualname}"
+        return f"{stored_module(self.module)}:{self.qualname}"
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """Return the values of all parameters in order, with defaults; TypeError if they misfit."""
@@ -57,6 +58,10 @@ class Workflow(Generic[P, R]):
 
         Sagas undo, forks settle, and time is virtual; `direct_world` gives signals and fakes.
         """
+        if inspect.isasyncgenfunction(self.fn):
+            where = bodies.where_is(self.fn)
+            why = "readers of a stream would see values that a crash takes back"
+            raise DefinitionError("PD101", f"{self.name} yields", where, why, "return a list")
         return run_direct(self.fn, args, kwargs)
 
     def __repr__(self) -> str:
@@ -86,7 +91,8 @@ def workflow(
 
 def _check(made: Workflow[..., Any]) -> None:
     where = bodies.where_is(made.fn)
-    if not bodies.is_coroutine_function(made.fn):
+    # One that yields is refused when it is compiled, where the place can be shown (PD101).
+    if not (bodies.is_coroutine_function(made.fn) or inspect.isasyncgenfunction(made.fn)):
         raise DefinitionError(
             "PD415",
             f"workflow {made.name} is not an `async def`",

@@ -34,6 +34,11 @@ class Field:
     default: Callable[[], Any] | None = None
 
 
+def _in_words(fields: Iterable[Field]) -> str:
+    """The fields of a class, `?` behind those that stored objects may lack."""
+    return ", ".join(f"{f.name}{'?' if f.optional else ''}: {f.shape.text}" for f in fields)
+
+
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """How objects of one kind of class are made; `array` says that msgspec writes an array."""
@@ -112,6 +117,9 @@ class Record(Classed):
         self._structs: dict[bool, Any] = {}
         self.roomy = kind is DATACLASS and "__post_init__" not in dir(cls) and _has_dict(cls)
         """Objects can carry attributes that are no fields, and nothing would set them again."""
+
+    def inner_text(self) -> str:
+        return _in_words(self.fields) or "nothing"
 
     def parts(self) -> Iterable[Shape]:
         return [field.shape for field in self.fields]
@@ -261,6 +269,9 @@ class Typed(Shape):
         self.cls = cls
         self.fields: list[Field] = []
 
+    def inner_text(self) -> str:
+        return _in_words(self.fields) or "nothing"
+
     def parts(self) -> Iterable[Shape]:
         return [field.shape for field in self.fields]
 
@@ -333,6 +344,9 @@ class Modelled(Classed):
         super().__init__(type_name(cls), ["object"])
         self.cls = cls
         self.model = cls
+
+    def inner_text(self) -> str:
+        return ", ".join(sorted(self.model.model_fields))
 
     def owns(self, cls: type[Any]) -> bool:
         return cls is self.cls

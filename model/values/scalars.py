@@ -144,6 +144,9 @@ class Choice(Shape):
         super().__init__(type_name(cls), ["int" if number else "string"])
         self.named: dict[str, Any] = {self.key(member): member for member in cls}
 
+    def inner_text(self) -> str:
+        return ", ".join(f"{m.name} = {m.value!a}" for m in self.named.values())
+
     def key(self, member: Any) -> str:
         """What stands for the member as a key of a JSON object."""
         return member.name if self.foreign else str(member.value)

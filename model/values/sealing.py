@@ -27,7 +27,16 @@ class Codec:
     zone, and an int given for a float as a float.
     """
 
-    __slots__ = ("_decode", "_plain", "_shape", "annotation", "decode", "immutable", "text")
+    __slots__ = (
+        "_certain",
+        "_decode",
+        "_plain",
+        "_shape",
+        "annotation",
+        "decode",
+        "immutable",
+        "text",
+    )
 
     def __init__(self, annotation: Ann, shape: Shape) -> None:
         self.annotation: object = annotation
@@ -37,9 +46,16 @@ class Codec:
         """No value of this type can be changed, so one decoded object serves all readers."""
         self._shape = shape
         self._plain = shape.native
+        self._certain = annotation
         self._decode = _decoder(shape)
         self.decode: Callable[[bytes], Any] = self._decode if shape.native else self._decode_mirror
         """The value for stored bytes; raises `msgspec.ValidationError` (or `DecodeError`)."""
+
+    @property
+    def classes(self) -> dict[str, str]:
+        """The classes inside, each with its fields or members in words; for digests and people."""
+        found = ((shape.text, shape.inner_text()) for shape in self._shape.reach)
+        return {text: inner for text, inner in found if inner}
 
     def __repr__(self) -> str:
         return f"Codec({self.text})"
@@ -60,6 +76,8 @@ class Codec:
         return Value(self, raw, back if self.immutable else _UNREAD)
 
     def _proven(self, value: Any) -> tuple[bytes, Any]:
+        if self._certain is int and type(value) is int and -_INT64 <= value < _INT64:
+            return encode(value), value  # digits are read as what was written
         try:
             if not self._shape.fits(value):
                 value = self._widened(value)
@@ -106,6 +124,7 @@ def _decoder(shape: Shape) -> Callable[[bytes], Any]:
         raise TypeRefused(code, shape.text, why, "Use a dataclass of plain types.") from error
 
 
+_INT64: Final = 2**63
 _UNREAD: Final[Any] = object()
 
 

@@ -16,6 +16,8 @@ from typing import Any, TypeAlias, Union
 
 import msgspec
 
+from ..modules import stored_module
+
 Ann: TypeAlias = Any
 """An annotation as the program gives it; there is no narrower type for it."""
 
@@ -30,7 +32,7 @@ encode: Callable[[Any], bytes] = msgspec.json.Encoder(order="deterministic").enc
 
 def type_name(cls: Any) -> str:
     """The qualified name of a class; builtins by their plain name."""
-    module, name = str(cls.__module__), str(cls.__qualname__)
+    module, name = stored_module(str(cls.__module__)), str(cls.__qualname__)
     return name if module == "builtins" else f"{module}.{name}"
 
 
@@ -61,6 +63,10 @@ class Shape:
     def parts(self) -> Iterable[Shape]:
         """The shapes directly inside."""
         return ()
+
+    def inner_text(self) -> str:
+        """Fields or members in words, if the text does not tell them."""
+        return ""
 
     def owns(self, cls: type[Any]) -> bool:
         """Whether values of exactly this class belong to this shape."""

@@ -9,16 +9,15 @@ Lives here: tagging, and finding a class by its stored name. Never here: excepti
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from importlib import import_module
 from math import isfinite
 from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
 
+from ..modules import find_module, stored_module
 from .refusals import ValueRefused
 from .sealing import Codec
 from .shapes import bad_text, class_of, encode
@@ -40,7 +39,7 @@ _MANY: dict[str, Callable[[Iterable[Any]], Any]] = {
 
 def stored_name(cls: type[Any]) -> str:
     """The name under which a class is found again."""
-    return f"{cls.__module__}:{cls.__qualname__}"
+    return f"{stored_module(cls.__module__)}:{cls.__qualname__}"
 
 
 def find_class(name: str, resolve: Resolve | None = None) -> type[Any] | None:
@@ -49,7 +48,7 @@ def find_class(name: str, resolve: Resolve | None = None) -> type[Any] | None:
     found: Any = None
     if "<locals>" not in path:
         try:
-            found = sys.modules.get(module) or import_module(module)
+            found = find_module(module)
             for step in path.split("."):
                 found = getattr(found, step)
         # Importing runs user code; whatever goes wrong there, the class is not to be had.

@@ -176,6 +176,12 @@ def test_a_locked_store_is_exit_4_after_the_patience(terminal: Terminal) -> None
     try:
         told = terminal.run("cancel", "a", "--reason", "x", code=4)
         assert told["error"]["code"] == "PD801"
+        if Path("/proc/locks").exists():
+            assert f"locked by process {holder.pid} for" in told["error"]["message"]
+            holder.send_signal(signal.SIGSTOP)
+            told = terminal.run("cancel", "a", "--reason", "x", code=4)
+            assert f"process {holder.pid} (stopped)" in told["error"]["message"]
+            holder.send_signal(signal.SIGCONT)
         assert terminal.run("show", "a")["status"] == "active"
     finally:
         holder.communicate()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,9 +18,10 @@ from perdure.engine import bodies
 from perdure.engine.audit import audit
 from perdure.engine.client import Engine
 from perdure.engine.clock import Timer
+from perdure.engine.desk import Case, cases
 from perdure.engine.looking import view
 from perdure.engine.sqlite import SqliteStore
-from perdure.engine.store import EffectRow, ExecutionRow, MessageRow, Store
+from perdure.engine.store import Append, Appended, EffectRow, ExecutionRow, MessageRow, Store
 from perdure.engine.world import World
 
 T = TypeVar("T")
@@ -195,7 +196,7 @@ class Stage:
                 done.append(await main(engine))
 
         self.out.gates.clear()
-        loop.run_until_complete(life())
+        run(loop, life())
         loop.abandon()
         return done[0]
 
@@ -271,9 +272,68 @@ class Stage:
         return [seen.definition.net.places[p].name for p in seen.state.marking]
 
 
+class Beside:
+    """The stage's store, on which something else happens right before and after each write."""
+
+    def __init__(
+        self, stage: Stage, act: Callable[[str, int], Awaitable[None]] | None = None
+    ) -> None:
+        self._stage, self._act = stage, act
+        self.writes = 0
+
+    @property
+    def port(self) -> Any:
+        """As a Store: everything but the write is handed on."""
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stage.store, name)
+
+    async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
+        """The write, with the others' act beside it."""
+        self.writes += 1
+        if self._act is not None:
+            await self._act("before", self.writes)
+        result = await self._stage.store.append(session, batch)
+        if self._act is not None:
+            await self._act("after", self.writes)
+        return result
+
+
 async def ended(run: Run[Any]) -> tuple[str, Any]:
     """How an execution ends: "done" with its value, or the name of what it raises, with it."""
     try:
         return "done", await run.result()
     except Exception as error:
         return type(error).__name__, error
+
+
+async def waiting(stage: Stage, key: str = "e") -> list[Case]:
+    """What is on the desk."""
+    return cases(await view(stage.store, key))
+
+
+async def one(stage: Stage, kind: str, key: str = "e") -> Case:
+    """Wait until exactly one thing of a kind is on the desk."""
+    found: list[Case] = []
+
+    async def there() -> bool:
+        found[:] = [c for c in await waiting(stage, key) if c.kind == kind]
+        return len(found) == 1
+
+    await stage.until(there)
+    return found[0]
+
+
+Act = Callable[[Engine, Stage], Awaitable[Any]]
+
+
+def play(stage: Stage, act: Act) -> Any:
+    """Play one life and check afterwards that what is stored is lawful."""
+
+    async def main(engine: Engine) -> Any:
+        return await act(engine, stage)
+
+    told = stage.play(main)
+    asyncio.run(stage.lawful())
+    return told

@@ -164,6 +164,7 @@ def play(place: Place, cancels: int) -> tuple[Stage, Shop, str, Any, set[str]]:
         run = await engine.start(fulfil_order(ORDER), id="e")
         await stage.until(lambda: shop.stopped == set(place.stops))
         await stage.at(*place.marked)
+        await asyncio.sleep(1)
         marked = set(await stage.marked())
         for n in range(cancels):
             await run.cancel(reason=f"wish {n}")

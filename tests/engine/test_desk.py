@@ -1,12 +1,11 @@
 """The desk: who decides about an effect or an undo, once, by whom, why, and what is refused
-(rules 17, 26, 31, 44).
+(rules 17, 26, 31).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -18,20 +17,16 @@ from perdure import (
     Signal,
     Voided,
     compensatable,
-    effect_key,
-    idempotent,
     irreversible,
     saga,
     seconds,
-    together,
     workflow,
 )
-from perdure.engine.desk import Case, cases, decide, fate
+from perdure.engine.desk import decide, fate
 from perdure.engine.errors import DecisionRefused
-from perdure.engine.looking import view
 from perdure.engine.post import DESK, EVIDENCE, Decision
 
-from .stage import Refused, Stage, ended, outside
+from .stage import Act, Stage, one, outside, play, waiting
 
 go = Signal[str]("go")
 
@@ -75,30 +70,6 @@ async def release_odd(got: str | None, n: int) -> None:
     outside().note("undone", "hold_odd", n)
 
 
-@compensatable
-async def hold(n: int) -> str:
-    return await outside().attempt("hold", n)
-
-
-@hold.undo
-async def release(got: str | None, n: int) -> None:
-    out = outside()
-    left = out.script.get("release")
-    if left and left[0] != "works":
-        out.note("tried", "release", n)
-        if left[0] == "fails":
-            raise OSError("no connection")
-        left.popleft()
-        raise OSError("no connection")
-    out.closed.add(effect_key())
-    out.note("undone", "hold", n)
-
-
-@idempotent
-async def fail(n: int) -> None:
-    raise Refused(str(n))
-
-
 @workflow
 async def buys(n: int) -> str:
     return await pay(n)
@@ -120,57 +91,6 @@ async def holds_odd(n: int) -> str:
         got = await hold_odd(n)
         await go.wait()
     return got
-
-
-@workflow
-async def three(n: int) -> str:
-    try:
-        async with saga():
-            for i in range(3):
-                await hold(i)
-            await go.wait()
-            raise Refused("after all")
-    except Refused:
-        return "undone"
-
-
-@workflow
-async def pair(n: int) -> str:
-    async with saga():
-        await together(hold(0), hold(1))
-        await go.wait()
-        raise Refused("after all")
-
-
-async def waiting(stage: Stage, key: str = "e") -> list[Case]:
-    """What is on the desk."""
-    return cases(await view(stage.store, key))
-
-
-async def one(stage: Stage, kind: str, key: str = "e") -> Case:
-    """Wait until exactly one thing of a kind is on the desk."""
-    found: list[Case] = []
-
-    async def there() -> bool:
-        found[:] = [c for c in await waiting(stage, key) if c.kind == kind]
-        return len(found) == 1
-
-    await stage.until(there)
-    return found[0]
-
-
-Act = Callable[[Engine, Stage], Awaitable[Any]]
-
-
-def play(stage: Stage, act: Act) -> Any:
-    """Play one life and check afterwards that what is stored is lawful."""
-
-    async def main(engine: Engine) -> Any:
-        return await act(engine, stage)
-
-    told = stage.play(main)
-    asyncio.run(stage.lawful())
-    return told
 
 
 # --- effects in doubt ---------------------------------------------------------------------------
@@ -444,125 +364,6 @@ def test_a_missing_value_is_still_missing_after_a_restart() -> None:
         assert (stage.out.count("called"), stage.out.count("probed")) == (1, 0)
         await engine.decide("e", case.key, "landed", value=b'"x"', by="ada")
         assert await engine.find(odd, "e").result() == "x"
-
-    stage.play_and_die(begin)
-    stage.play(go_on)
-    asyncio.run(stage.lawful())
-
-
-# --- undo that fails (rule 44) -----------------------------------------------------------
-
-
-def test_an_undo_is_tried_without_end_shown_after_five_and_earlier_ones_wait() -> None:
-    """Reverse causal order: hold 1 and hold 0 are not undone before hold 2 is."""
-    stage = Stage()
-    stage.out.script["release"] = deque(["fails once"] * 20)
-
-    async def act(engine: Engine, stage: Stage) -> None:
-        run = await engine.start(three(0), id="e")
-        await run.send(go, "on")
-        await stage.until(lambda: stage.out.count("tried") == 4)
-        assert await waiting(stage) == []
-        case = await one(stage, "undo")
-        assert case.tries >= 5 and "OSError: no connection" in case.why
-        assert case.verdicts == ("retry", "done", "stand")
-        await stage.until(lambda: stage.out.count("tried") == 20)
-        assert stage.out.told("tried", "undone") == ["tried release 2"] * 20
-        assert await run.result() == "undone"
-        assert stage.out.told("undone") == ["undone hold 2", "undone hold 1", "undone hold 0"]
-        counted = [b.n for b in await stage.bodies() if b.n]
-        assert counted == [21], "the record says how many attempts it took"
-        assert await stage.store.attempts((await stage.row()).id) == []
-
-    play(stage, act)
-
-
-@pytest.mark.parametrize("verdict", ["done", "stand"])
-def test_a_person_ends_an_undo_that_fails_and_the_earlier_ones_run(verdict: str) -> None:
-    """Done by hand with evidence, or left standing with a reason: recorded with who and why."""
-    stage = Stage()
-    stage.out.script["release"] = deque(["fails"])
-
-    async def act(engine: Engine, stage: Stage) -> None:
-        run = await engine.start(three(0), id="e")
-        await run.send(go, "on")
-        case = await one(stage, "undo")
-        with pytest.raises(DecisionRefused, match="needs a reason"):
-            await engine.decide("e", case.key, verdict, by="ada", reason=" ")
-        stage.out.script["release"] = deque(["works"])
-        assert await engine.decide("e", case.key, verdict, by="ada", reason="ticket 17")
-        assert await run.result() == "undone"
-        assert stage.out.told("undone") == ["undone hold 1", "undone hold 0"]
-        outcome = {"done": "undone", "stand": "stands"}[verdict]
-        effects = await stage.effects()
-        assert [e.outcome for e in effects] == ["undone", "undone", outcome]
-        assert (effects[2].decided_by, effects[2].evidence) == ("desk:ada", "ticket 17")
-        (said,) = [b for b in await stage.bodies() if b.by == "desk:ada"]
-        assert (said.why, said.k, said.stands) == ("ticket 17", case.key, verdict == "stand")
-        words = await stage.words()
-        assert words.count("undone") == (3 if verdict == "done" else 2), "standing is not undone"
-
-    play(stage, act)
-
-
-def test_retry_tries_an_undo_at_once_with_its_counter_anew() -> None:
-    """A person mended the receiver and does not wait for the next attempt in five minutes."""
-    stage = Stage()
-    stage.out.script["release"] = deque(["fails"])
-
-    async def act(engine: Engine, stage: Stage) -> None:
-        run = await engine.start(three(0), id="e")
-        await run.send(go, "on")
-        await stage.until(lambda: stage.out.count("tried") == 9)
-        case = await one(stage, "undo")
-        stage.out.script["release"] = deque(["works"])
-        before = stage.time.now
-        assert await engine.decide("e", case.key, "retry", by="ada", reason="mended")
-        assert await run.result() == "undone"
-        assert stage.time.now - before < 20e6
-        assert "the undo is tried again: mended" in [b.why for b in await stage.bodies()]
-
-    play(stage, act)
-
-
-def test_an_effect_left_standing_is_named_by_the_cancelled_execution() -> None:
-    """`result()` says what stands nevertheless."""
-    stage = Stage()
-    stage.out.script["release"] = deque(["fails"])
-
-    async def act(engine: Engine, stage: Stage) -> None:
-        run = await engine.start(pair(0), id="e")
-        await stage.at("waiting for go")
-        await run.cancel(reason="enough")
-        case = await one(stage, "undo")
-        stage.out.script["release"] = deque(["works"])
-        await engine.decide("e", case.key, "stand", by="ada", reason="cheap")
-        end, error = await ended(run)
-        assert (end, error.landed) == ("ExecutionCancelled", (case.site,))
-
-    play(stage, act)
-
-
-def test_an_undo_between_attempts_is_parked_and_goes_on_after_a_crash() -> None:
-    """Its counter survives; no worker has to hold it in memory for five minutes."""
-    stage = Stage()
-    stage.out.script["release"] = deque(["fails"])
-
-    async def begin(engine: Engine) -> None:
-        run = await engine.start(three(0), id="e")
-        await run.send(go, "on")
-        await stage.until(lambda: stage.out.count("tried") == 6)
-        await stage.until(lambda: not engine.worker.instances)
-        row = await stage.row()
-        assert row.owner is None and row.wake_at is not None
-
-    async def go_on(engine: Engine) -> None:
-        await engine.serve(three)
-        await stage.until(lambda: stage.out.count("tried") == 8)
-        case = await one(stage, "undo")
-        assert case.tries == 8
-        stage.out.script["release"] = deque(["works"])
-        assert await engine.find(three, "e").result() == "undone"
 
     stage.play_and_die(begin)
     stage.play(go_on)

@@ -1,353 +1,181 @@
-"""Forks that fail, are cancelled or race: what becomes of siblings and losers (rules 37, 39 to 41,
-45; C19).
-"""
+"""Rule 79: what was opened before a fork is dead in the child, and the parent never notices."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from importlib import import_module
+import os
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from perdure import (
-    Engine,
-    Retry,
-    Signal,
-    Tx,
-    compensatable,
-    effect_key,
-    first,
-    idempotent,
-    irreversible,
-    observe,
-    pure,
-    saga,
-    together,
-    transactional,
-    workflow,
-)
+from perdure import Engine, Run, Signal, pure, workflow
 from perdure.model.compiler import compile_workflow
-from perdure.model.compiler.findings import CompileError
+from perdure.model.errors import PlacementError
 
-from .stage import Refused, Stage, ended, outside
+from .ledger import Ledger, until
 
-ONCE = Retry(attempts=1)
-
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
+    # Forking beside threads is what these tests are about.
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+]
 
 go = Signal[str]("go")
 
 
-class Worse(Refused):
-    """Another class."""
-
-
-async def _act(site: str, n: int) -> str:
-    return await outside().attempt(site, n)
-
-
 @pure
-async def think(n: int) -> str:
-    return await _act("think", n)
-
-
-@observe(retry=ONCE)
-async def read(n: int) -> str:
-    return await _act("read", n)
-
-
-@idempotent(retry=ONCE)
-async def put(n: int) -> str:
-    return await _act("put", n)
-
-
-@transactional
-async def write(tx: Tx, n: int) -> str:
-    return await _act("write", n)
-
-
-@compensatable(refused=(Refused,))
-async def hold(n: int) -> str:
-    return await _act("hold", n)
-
-
-@hold.undo
-async def release(got: str | None, n: int) -> None:
-    outside().closed.add(effect_key())
-    outside().note("undone", "hold", n)
-
-
-@irreversible(refused=(Refused,))
-async def pay(n: int) -> str:
-    return await _act("pay", n)
-
-
-@idempotent(retry=ONCE)
-async def fail(seconds_before: int, text: str) -> str:
-    await asyncio.sleep(seconds_before)
-    raise Worse(text) if text == "worse" else Refused(text)
+async def double(n: int) -> int:
+    return 2 * n
 
 
 @workflow
-async def three_fail(n: int) -> str:
-    await together(fail(1, "worse"), hold(2), pay(3), fail(9, "drained"))
-    return "not reached"
-
-
-@workflow
-async def notes_in_a_handler(n: int) -> str:
-    try:
-        async with saga():
-            await together(fail(1, "one"), hold(1), fail(2, "two"))
-    except Refused as error:
-        return str(error)
-    return "not reached"
-
-
-def race_of(step: Any) -> Any:
-    """A race of a step against a signal, with a step behind it that tells when it runs."""
-    return {"think": racing_think, "read": racing_read, "put": racing_put, "write": racing_write}[
-        step
-    ]
-
-
-@idempotent
-async def behind(n: int) -> None:
-    outside().note("behind", "behind", n)
-
-
-@workflow
-async def racing_think(n: int) -> str:
-    got = await first(think(n), go.wait())
-    await behind(n)
-    return got
-
-
-@workflow
-async def racing_read(n: int) -> str:
-    got = await first(read(n), go.wait())
-    await behind(n)
-    return got
-
-
-@workflow
-async def racing_put(n: int) -> str:
-    got = await first(put(n), go.wait())
-    await behind(n)
-    return got
-
-
-@workflow
-async def racing_write(n: int) -> str:
-    got = await first(write(n), go.wait())
-    await behind(n)
-    return got
-
-
-@workflow
-async def nested(n: int) -> str:
-    try:
-        async with saga():
-            await hold(0)
-            async with saga():
-                for i in range(1, 3):
-                    await hold(i)
-            await together(hold(3), hold2(4))
-            async with saga():
-                await hold(5)
-            await go.wait()
-            raise Refused("after all")
-    except Refused:
-        return "undone"
-
-
-@compensatable
-async def hold2(n: int) -> str:
-    return await _act("hold2", n)
-
-
-@hold2.undo
-async def release2(got: str) -> None:
-    outside().note("undone", "hold", int(got.split()[1]))
-
-
-@workflow
-async def outside_a_saga(n: int) -> str:
-    await hold(n)
-    paid = await pay(n)
+async def waits(n: int) -> int:
     await go.wait()
-    return paid
+    return await double(n)
 
 
-@workflow
-async def inner_fails(n: int) -> str:
-    async with saga():
-        await hold(0)
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path)
+
+
+def in_child(work: Callable[[], None]) -> str:
+    """Run `work` in a forked child; what it failed with, or nothing."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read)
+        told = ""
         try:
-            async with saga():
-                await hold(1)
-                await fail(0, "inner")
-        except Refused:
-            await go.wait()
-        await hold(2)
-        await go.wait()
-    return "well"
+            asyncio._set_running_loop(None)  # a child of a loop is not in it
+            work()
+        except BaseException:
+            told = traceback.format_exc()
+        os.write(write, told.encode())
+        os.close(write)
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        told = pipe.read()
+    os.waitpid(child, 0)
+    return told
 
 
-def play(main: Any) -> Stage:
-    """One life on a stage; what is stored is lawful afterwards."""
-    stage = Stage()
-
-    async def life(engine: Engine) -> None:
-        await main(engine, stage)
-
-    stage.play(life)
-    asyncio.run(stage.lawful())
-    return stage
+def refused(use: Callable[[], Any]) -> None:
+    with pytest.raises(PlacementError, match=r"PD609[^$]*in the child, after the fork"):
+        use()
 
 
-def test_the_first_error_is_raised_and_the_later_ones_are_its_notes() -> None:
-    """By log order, and the same when read back from the stored log (C19)."""
+async def test_every_method_is_refused_in_the_child_and_the_parent_goes_on(ledger: Ledger) -> None:
+    """The engine, its runs and its store; leaving the `async with` does nothing there."""
+    async with Engine(ledger.url, lease_seconds=1.0) as engine:
+        run = await engine.start(waits(1), id="a")
+        uses: list[Callable[[], Any]] = [
+            lambda: asyncio.run(engine.start(waits(2), id="b")),
+            lambda: asyncio.run(engine.run(waits(2))),
+            lambda: asyncio.run(engine.serve(waits)),
+            lambda: asyncio.run(engine.send("a", go, "x")),
+            lambda: asyncio.run(engine.cancel("a", reason="x")),
+            lambda: asyncio.run(engine.resume("a")),
+            lambda: asyncio.run(engine.__aenter__()),
+            lambda: asyncio.run(run.result()),
+            lambda: engine.find(waits, "a"),
+            lambda: asyncio.run(engine.store.find("a")),
+            lambda: engine.store.beat(engine.worker.session),
+        ]
 
-    async def main(engine: Engine, stage: Stage) -> None:
-        stage.out.script["hold"] = deque(["gate, refuses"])
-        stage.out.script["pay"] = deque(["gate, refuses"])
-        run = await engine.start(three_fail(0), id="e")
-        await asyncio.sleep(5)
-        stage.out.gate("pay").set()
-        await asyncio.sleep(5)
-        stage.out.gate("hold").set()
-        end, error = await ended(run)
-        assert (end, str(error)) == ("Worse", "worse")
-        wanted = ["branch 3 failed too: Refused: pay 3", "branch 2 failed too: Refused: hold 2"]
-        assert error.__notes__ == wanted
-        again = await ended(engine.find(three_fail, "e"))
-        assert again[1].__notes__ == wanted
+        def work() -> None:
+            for use in uses:
+                refused(use)
+            asyncio.run(engine.__aexit__(None, None, None))
+            asyncio.run(engine.store.close())
 
-    play(main)
-
-
-def test_a_compensatable_sibling_in_flight_settles_and_is_undone_when_another_fails() -> None:
-    """It is awaited although its fork has failed, and undone before the error goes on (45)."""
-
-    async def main(engine: Engine, stage: Stage) -> None:
-        stage.out.script["hold"] = deque(["gate"])
-        run = await engine.start(notes_in_a_handler(0), id="e")
-        await asyncio.sleep(60)
-        assert stage.out.told("lands", "undone") == []
-        stage.out.gate("hold").set()
-        assert await run.result() == "one"
-        assert stage.out.told("lands", "undone") == ["lands hold 1", "undone hold 1"]
-
-    play(main)
+        assert in_child(work) == ""
+        before = ledger.one("select sum(beats) from session")
+        await until(lambda: ledger.one("select sum(beats) from session") > before)
+        await run.send(go, "on")
+        assert await run.result() == 2
+    await ledger.sound()
 
 
-# --- losers (rule 37) -----------------------------------------------------------------------------
+def test_a_blocking_engine_is_refused_in_the_child(ledger: Ledger) -> None:
+    """Its thread is not there: nothing hangs, not even the end of the `with`."""
+    with Engine.blocking(ledger.url) as engine:
+        run = engine.start(waits(1), id="a")
+
+        def work() -> None:
+            for use in (
+                lambda: engine.start(waits(2), id="b"),
+                lambda: engine.run(waits(2)),
+                lambda: engine.find(waits, "a"),
+                lambda: engine.send("a", go, "x"),
+                lambda: run.cancel(reason="x"),
+                run.result,
+            ):
+                refused(use)
+            engine.__exit__(None, None, None)
+            assert threading.active_count() == 1
+
+        assert in_child(work) == ""
+        run.send(go, "on")
+        assert run.result() == 2
 
 
-@pytest.mark.parametrize("landed", [False, True], ids=["in flight", "landed in time"])
-@pytest.mark.parametrize("site", ["think", "read", "put", "write"])
-def test_a_loser_of_each_class_ends_before_the_code_behind_the_race(
-    site: str, landed: bool
-) -> None:
-    """pure, observe: dropped. idempotent: given up, "may have happened" told. transactional: rolled
-    back, unless its commit came first: then it is the winner."""
-
-    async def main(engine: Engine, stage: Stage) -> None:
-        stage.out.script[site] = deque(["lands" if landed else "gate"])
-        run = await engine.start(race_of(site)(1), id="e")
-        await stage.until(lambda: stage.out.count("called") == 1)
-        if landed:
-            assert await run.result() == f"{site} 1"
-            return
-        await run.send(go, "signal")  # behind a transactional step it waits for the write lock
-        end, value = await ended(run)
-        if site == "write":
-            assert end == "TransactionTooLong"  # and the race had its first end
-            return
-        assert (end, value) == ("done", "signal")
-        stage.out.gate(site).set()
-        await asyncio.sleep(5)
-        assert stage.out.count("lands") == 0, "it was cut, not awaited"
-        may = [b.may for b in await stage.bodies() if b.may]
-        assert may == ([True] if site == "put" else [])
-        assert stage.out.count("behind") == 1
-
-    play(main)
+SCRIPT = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from perdure import Engine
+import life_flows
+with Engine.blocking(sys.argv[2]) as engine:
+    for n in range(5):
+        run = engine.start(life_flows.patient(sys.argv[3]), id=str(n))
+        child = os.fork()
+        if child == 0:
+            sys.exit(n)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == n
+        run.send(life_flows.go, "on")
+        assert run.result() == "on"
+    assert os.path.exists(sys.argv[2].removeprefix("sqlite:///") + "-wal")
+print("whole")
+"""
 
 
-@pytest.mark.parametrize("effect", ["compensatable", "irreversible"])
-def test_what_may_land_after_it_has_lost_is_refused_in_a_race(
-    effect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """PD307 by name, for both classes with an intent."""
-    source = tmp_path / f"races_{effect}.py"
-    source.write_text(
-        "from perdure import Signal, compensatable, first, irreversible, workflow\n"
-        'go = Signal[str]("go")\n'
-        f"@{effect}\nasync def act(n: int) -> str: ...\n"
-        + ("@act.undo\nasync def take_back(got: str | None, n: int) -> None: ...\n")
-        * (effect == "compensatable")
-        + "@workflow\nasync def race(n: int) -> str:\n    return await first(act(n), go.wait())\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    module = import_module(source.stem)
-    with pytest.raises(CompileError) as refused:
-        compile_workflow(module.race)
-    assert "PD307" in str(refused.value)
+def test_children_that_end_like_scripts_close_nothing_of_the_parents(ledger: Ledger) -> None:
+    """They leave the `with`, tear down modules and objects, and say nothing; the parent's commits
+    before, between and after them are all there."""
+    here, trace = str(Path(__file__).parent), str(ledger.path.with_name("trace"))
+    command = [sys.executable, "-W", "default", "-c", SCRIPT, here, ledger.url, trace]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    noise = [x for x in done.stderr.splitlines() if "fork()" not in x and "os.fork" not in x]
+    assert (done.stdout, done.returncode, noise) == ("whole\n", 0, [])
+    asyncio.run(ledger.sound())
+    assert ledger.one("select count(*) from execution where status = 'done'") == 5
 
 
-# --- undo order (rules 44, 45; C15) ---------------------------------------------------------------
+def test_an_engine_opened_in_the_child_works_there_beside_the_parents(ledger: Ledger) -> None:
+    """As a preloading server does it: each process opens its own, on the same file."""
+    with Engine.blocking(ledger.url) as engine:
+        run = engine.start(waits(1), id="a")
+
+        def work() -> None:
+            with Engine.blocking(ledger.url) as own:
+                own.send("a", go, "from the child")
+                other = own.start(waits(5), id="b")
+                other.send(go, "on")
+                assert other.result() == 10
+
+        assert in_child(work) == ""
+        assert run.result() == 2 and engine.find(waits, "b").result() == 10
+    asyncio.run(ledger.sound())
 
 
-@pytest.mark.parametrize("cancelled", [False, True], ids=["failed", "cancelled"])
-def test_undo_runs_in_reverse_order_through_loops_and_sagas_left_well(cancelled: bool) -> None:
-    """A saga left well hands its entries to the one around it, once for each round of a loop."""
-
-    async def main(engine: Engine, stage: Stage) -> None:
-        run = await engine.start(nested(0), id="e")
-        await stage.at("waiting for go")
-        await (run.cancel(reason="x") if cancelled else run.send(go, "on"))
-        assert (await ended(run))[0] == ("ExecutionCancelled" if cancelled else "done")
-        order = [int(told.split()[-1]) for told in stage.out.told("undone")]
-        assert (order[0], order[3:]) == (5, [2, 1, 0])
-        assert set(order[1:3]) == {3, 4}, "parallel ones in either order, between the others"
-        assert all(e.outcome == "undone" for e in await stage.effects())
-
-    play(main)
-
-
-@pytest.mark.parametrize("place", ["handler", "body"])
-def test_an_inner_saga_that_failed_is_undone_once_and_the_outer_one_by_the_cancel(
-    place: str,
-) -> None:
-    """What the inner saga undid is not undone again by the outer one."""
-
-    async def main(engine: Engine, stage: Stage) -> None:
-        run = await engine.start(inner_fails(0), id="e")
-        await stage.at("waiting for go 2")
-        assert stage.out.told("undone") == ["undone hold 1"]
-        if place == "body":
-            await run.send(go, "on")
-            await stage.at("waiting for go")
-        await run.cancel(reason="x")
-        assert (await ended(run))[0] == "ExecutionCancelled"
-        later = ["undone hold 2"] if place == "body" else []
-        assert stage.out.told("undone") == ["undone hold 1", *later, "undone hold 0"]
-
-    play(main)
-
-
-def test_without_a_saga_a_cancel_undoes_nothing_and_names_what_stands() -> None:
-    """Nobody asked for compensation there: the landed effects are listed (43)."""
-
-    async def main(engine: Engine, stage: Stage) -> None:
-        run = await engine.start(outside_a_saga(0), id="e")
-        await stage.at("waiting for go")
-        await run.cancel(reason="x")
-        end, error = await ended(run)
-        assert (end, error.landed) == ("ExecutionCancelled", ("hold", "pay"))
-        assert "hold, pay" in str(error) and stage.out.count("undone") == 0
-
-    play(main)
+def test_an_engine_made_before_the_fork_and_not_opened_is_dead_too(ledger: Ledger) -> None:
+    """It has opened nothing, but one rule is easier to keep than two; the message says the fix."""
+    engine = Engine(ledger.url)
+    run: Run[int] = Run(engine, "a", compile_workflow(waits))
+    assert in_child(lambda: refused(lambda: asyncio.run(run.result()))) == ""

@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from perdure import (
@@ -26,9 +25,10 @@ from perdure import (
 from perdure.engine.desk import cases
 from perdure.engine.errors import MessageConflict
 from perdure.engine.looking import view
-from perdure.engine.store import Append, Appended, Status
+from perdure.engine.store import Status
+from perdure.model.values import codec
 
-from .stage import Stage, ended, outside
+from .stage import Beside, Stage, ended, outside
 
 news, other = Signal[int]("news"), Signal[str]("other")
 
@@ -192,41 +192,16 @@ def test_two_senders_at_once_are_numbered_without_a_gap_and_both_are_read() -> N
     asyncio.run(stage.lawful())
 
 
-class Interleaved:
-    """A store on which something happens right before or after the n-th write of a worker."""
-
-    def __init__(self, stage: Stage, number: int, edge: str, act: Any) -> None:
-        self._stage, self._number, self._edge, self._act = stage, number, edge, act
-        self.writes = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stage.store, name)
-
-    async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
-        """The write, with the other's act beside it."""
-        self.writes += 1
-        mine = self.writes == self._number
-        if mine and self._edge == "before":
-            await self._act()
-        result = await self._stage.store.append(session, batch)
-        if mine and self._edge == "after":
-            await self._act()
-        return result
-
-
 def writes_of_a_run() -> int:
     """How many batches the run without a message needs."""
     stage = Stage()
 
-    async def nothing() -> None:
-        return None
-
-    store = Interleaved(stage, 0, "", nothing)
+    store = Beside(stage)
 
     async def main(engine: Engine) -> None:
         assert await (await engine.start(slowly(2), id="e")).result() == [-1, -1]
 
-    stage.play(main, store=store)  # pyright: ignore[reportArgumentType]  # it hands all else on
+    stage.play(main, store=store.port)
     return store.writes
 
 
@@ -249,8 +224,11 @@ def test_a_send_at_every_commit_is_consumed_unread_or_refused_and_never_lost(edg
         async def main(engine: Engine) -> list[int]:
             return await (await engine.start(slowly(2), id="e")).result()
 
-        store: Any = Interleaved(stage, number, edge, act)
-        got = stage.play(main, store=store)
+        async def at_that_write(now: str, count: int, act: Any = act, number: int = number) -> None:
+            if (now, count) == (edge, number):
+                await act()
+
+        got = stage.play(main, store=Beside(stage, at_that_write).port)
         mail, told = asyncio.run(stage.mail()), asyncio.run(stage.bodies())
         unread = told[-1].unread
         consumed = [m for m in mail if m.consumed_at is not None]
@@ -338,21 +316,16 @@ def test_a_message_set_aside_is_tried_again_by_the_next_process_in_its_turn() ->
 
     async def narrow(engine: Engine) -> None:
         (program,) = await engine.serve(takes)
-        good = program.channels["news"]
-        program.channels["news"] = program.codecs[program.inputs[0]]  # an int: as it was meant
+        channels = cast("dict[str, Any]", program.channels)
+        good = channels["news"]
         run = await engine.start(takes(2), id="e")
         await stage.at("waiting for news")
-
-        class Narrow:
-            def decode(self, raw: bytes) -> int:
-                raise ValueError("narrowed")
-
-        program.channels["news"] = Narrow()  # pyright: ignore[reportArgumentType]  # a planted bug
+        channels["news"] = codec(str)  # a planted mistake
         try:
             await run.send(news, 1)
             await stage.until(lambda: _shown(stage))
         finally:
-            program.channels["news"] = good
+            channels["news"] = good
 
     async def mended(engine: Engine) -> None:
         run = engine.find(takes, "e")

@@ -11,7 +11,7 @@ import asyncio
 import linecache
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -57,13 +57,13 @@ class Outcome(NamedTuple):
     trace: tuple[Line, ...]
 
 
-def load(text: str, number: int) -> Workflow[..., Any]:
+def load(text: str, number: int, more: Mapping[str, Any] | None = None) -> Workflow[..., Any]:
     """The workflow of a generated text, its source where tracebacks and the compiler look."""
     file = f"<generated {number}>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     scope: dict[str, Any] = {n: v for n, v in vars(world).items() if not n.startswith("__")}
     words = (after, at, first, now, saga, seconds, sleep, sleep_until, together, workflow, Elapsed)
-    scope |= {word.__name__: word for word in words} | {"__name__": f"generated_{number}"}
+    scope |= {word.__name__: word for word in words} | {"__name__": "generated", **(more or {})}
     exec(compile(text, file, "exec", dont_inherit=True), scope)
     made: Workflow[..., Any] = scope["w"]
     return made
@@ -144,6 +144,24 @@ def run_net(
         assert stuck.__cause__ is not None, stuck
         how, what = "stalled", told(stuck.__cause__)
     return Outcome(how, what, ordered(TRACE))
+
+
+def stalled_on(program: Program, inputs: tuple[Any, ...], mail: Mail) -> BaseException:
+    """The accident in glue on which a net stalls, with its traceback."""
+    try:
+        _Net(program, inputs, mail, False, None).run()
+    except GlueStuck as stuck:
+        assert stuck.__cause__ is not None, stuck
+        return stuck.__cause__
+    raise AssertionError("it does not stall")
+
+
+def logged(program: Program, inputs: tuple[Any, ...], mail: Mail) -> list[tuple[str, bytes]]:
+    """The records of a run: what fired, and the body."""
+    net = _Net(program, inputs, mail, False, None)
+    net.run()
+    names = [t.name for t in program.net.transitions]
+    return [(names[r.transition] if r.transition >= 0 else "", r.body) for r in net.log]
 
 
 class _Net:
@@ -280,11 +298,15 @@ class _Net:
             assert undo is not None and call.entry is not None, "no attempt is in doubt"
             fn, is_async = undo.fn, undo.is_async
             args, kwargs = undo.values(call.entry.result.get(), values), {}
-        try:
-            result = fn(*args, **kwargs)
-            return True, _awaited(result) if is_async else result
-        except Exception as error:
-            return False, error
+        tries = 1 if step.effect.intent or call.role == "undo" else step.retry.attempts or 1
+        for attempt in range(1, tries + 1):
+            try:
+                result = fn(*args, **kwargs)
+                return True, _awaited(result) if is_async else result
+            except Exception as error:
+                if attempt == tries:
+                    return False, error
+        raise AssertionError("a call is tried at least once")
 
     def settle(self, call: Call, good: bool, value: Any) -> None:
         program, step = self.program, self.program.steps[call.site.name]

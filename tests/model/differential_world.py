@@ -7,6 +7,7 @@ made here, and none is run.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from perdure.model.language.decorators import (
     compensatable,
@@ -93,6 +94,22 @@ def picky(tag: int, a: int) -> int:
     if a % 5 == 4:
         raise KeyError("meant")
     return a + 3
+
+
+_TRIED: dict[int, int] = {}
+"""Attempts of the call that is being made at each tag."""
+
+
+@idempotent(retry=Retry(attempts=3, first=timedelta(0)))
+async def flaky(tag: int, a: int) -> int:
+    """Fails `a % 4` times before it succeeds: with three attempts, for good if that is three."""
+    attempt = _TRIED.pop(tag, 0) + 1
+    TRACE.append(("flaky", tag, (a, attempt)))
+    if attempt <= a % 4:
+        if attempt < 3:
+            _TRIED[tag] = attempt
+        raise Bad("flaky", attempt)
+    return a + attempt
 
 
 @idempotent(retry=Retry(attempts=None))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from .differential_world import FORKED
+from .program_values import PAD, Expressions, Here
 
-PAD = "    "
 STATEMENTS = 8
 """About so many statements a program has: more would only be slower, not different."""
 HANDLED = (
@@ -37,27 +37,6 @@ class Source:
     pairs: frozenset[tuple[str, str]]
 
 
-@dataclass(frozen=True)
-class Here:
-    """What holds where a statement is written."""
-
-    inside: tuple[str, ...] = ()  # constructs around, outermost first
-    pad: str = PAD
-    loop: bool = False
-    saga: bool = False
-    error: str = ""  # the exception of the handler around
-    names: list[str] = field(default_factory=list[str])  # ints with a value
-    fixed: frozenset[str] = frozenset()  # of these, loop counters: not to be assigned
-    moments: tuple[str, ...] = ()  # datetimes with a value
-
-    def within(self, construct: str, **more: object) -> Here:
-        """The same, one construct deeper; what is named in there stays there."""
-        base = replace(
-            self, inside=(*self.inside, construct), pad=self.pad + PAD, names=list(self.names)
-        )
-        return replace(base, **more)  # pyright: ignore[reportArgumentType]  # fields by name
-
-
 def generate(r: random.Random, depth: int = 3) -> Source:
     """One program; the same `r`, the same program."""
     writer = _Writer(r, depth)
@@ -71,12 +50,11 @@ def generate(r: random.Random, depth: int = 3) -> Source:
     return Source(text, frozenset(writer.constructs), frozenset(writer.pairs))
 
 
-class _Writer:
+class _Writer(Expressions):
     def __init__(self, r: random.Random, depth: int) -> None:
-        self.r, self.depth = r, depth
-        self.constructs: set[str] = set()
-        self.pairs: set[tuple[str, str]] = set()
-        self.tags = self.forks = 0
+        super().__init__(r)
+        self.depth = depth
+        self.forks = 0
         self.left = STATEMENTS
         self.simple: list[tuple[int, Callable[[Here], list[str]]]] = [
             (4, self.assign),
@@ -86,6 +64,8 @@ class _Writer:
             (1, self.race),
             (2, self.deferred),
             (1, self.wait),
+            (2, self.retried),
+            (1, self.cleaned),
             (1, self.sleep),
             (1, self.moment),
             (2, self.grow),
@@ -99,23 +79,8 @@ class _Writer:
             (4, self.for_),
             (4, self.try_),
             (4, self.saga),
+            (3, self.choose),
         ]
-
-    # --- bookkeeping --------------------------------------------------------------------------
-
-    def saw(self, here: Here, construct: str) -> None:
-        """Note a construct and what it stands directly in."""
-        self.constructs.add(construct)
-        if here.inside:
-            self.pairs.add((here.inside[-1], construct))
-
-    def tag(self) -> int:
-        """A number that stands for one place in the source."""
-        self.tags += 1
-        return self.tags
-
-    def maybe(self, chance: float) -> bool:
-        return self.r.random() < chance
 
     def block(self, here: Here, last: Callable[[Here], list[str]] | None = None) -> list[str]:
         """One to three statements, fewer when the program is long enough; then `last`."""
@@ -127,44 +92,6 @@ class _Writer:
             (kind,) = self.r.choices([k for _, k in kinds], [w for w, _ in kinds])
             lines += kind(here)
         return lines + (last(here) if last is not None else [])
-
-    # --- expressions --------------------------------------------------------------------------
-
-    def atom(self, here: Here) -> str:
-        return self.r.choice(here.names) if self.maybe(0.75) else str(self.r.randint(0, 5))
-
-    def value(self, here: Here) -> str:
-        """An int expression without awaits."""
-        a, b = self.atom(here), self.atom(here)
-        forms = [a, a, f"{a} + {b}", f"({a} - {b})", f"{a} * 3 % 7", f"xs[{a} % len(xs)]"]
-        forms += [f"max({a}, {b})", f"len(xs) + {a}", f"mark({self.tag()}, {a})", f"-{a} % 11"]
-        forms += [f"({a} if {b} % 2 else {self.atom(here)})"]
-        return self.r.choice(forms)
-
-    def test(self, here: Here) -> str:
-        a, b = self.value(here), self.atom(here)
-        forms = [f"{a} % 2 == 0", f"{a} > {b}", f"{a} % 3", f"not {b}", f"{a} < 4 or {b} > 2"]
-        return self.r.choice(forms)
-
-    def call(self, here: Here, tag: int | None = None, names: tuple[str, ...] = ()) -> str:
-        """A call that gives an int."""
-        name = self.r.choice(names or ("add", "add", "twice", "look", "picky", "hold"))
-        tag = self.tag() if tag is None else tag
-        self.saw(here, name)
-        if name == "add" and self.maybe(0.5):
-            if self.maybe(0.3):
-                return f"add({tag}, b={self.value(here)}, a={self.value(here)})"
-            return f"add({tag}, {self.value(here)}, {self.value(here)})"
-        return f"{name}({tag}, {self.value(here)})"
-
-    def target(self, here: Here) -> str:
-        """A variable to assign: an old one, or a new one that is visible from here on."""
-        old = [n for n in here.names if n not in here.fixed]
-        if self.maybe(0.6):
-            return self.r.choice(old)
-        name = f"v{self.tag()}"
-        here.names.append(name)
-        return name
 
     # --- simple statements --------------------------------------------------------------------
 
@@ -224,6 +151,9 @@ class _Writer:
         order = ["add", "twice", "look", "say", "book", "note.wait", "sleep", "hold", "picky"]
         order += [] if here.saga else ["charge"]
         chosen = sorted({*self.r.sample(order, self.r.randint(2, 3))}, key=order.index)
+        if "picky" in chosen and not {"book", "hold", "charge"} & {*chosen}:
+            self.saw(here, "branch that fails first")
+            self.r.shuffle(chosen)
         base, calls, good = self.fork(), list[str](), list[int]()
         for i, name in enumerate(chosen):
             if name == "sleep":
@@ -317,9 +247,29 @@ class _Writer:
             return [f"{here.pad}{self.target(here)} = mark({self.tag()}, {since})"]
         return [f"{here.pad}mark({self.tag()}, now().second)"]
 
+    def retried(self, here: Here) -> list[str]:
+        """A step that fails some times before it succeeds, or for good."""
+        self.saw(here, "retries")
+        call = f"await flaky({self.tag()}, {self.value(here)})"
+        return [f"{here.pad}{self.target(here)} = {call}"]
+
+    def cleaned(self, here: Here) -> list[str]:
+        """Clean-up in glue: it runs on every way out."""
+        self.saw(here, "finally")
+        a, pad = self.atom(here), here.pad
+        old = self.r.choice([n for n in here.names if n not in here.fixed])
+        risk = self.r.choice(
+            [f"{old} = 9 // ({a} % 3)", f"raise {self.error(here)}", f"return {a}"]
+        )
+        lines = [f"{pad}try:", f"{pad}{PAD}if {self.test(here)}:", f"{pad}{PAD * 2}{risk}"]
+        return [*lines, f"{pad}finally:", f"{pad}{PAD}mark({self.tag()}, {old})"]
+
     def grow(self, here: Here) -> list[str]:
         """A value changed in place."""
         self.saw(here, "change in place")
+        if self.maybe(0.3):
+            self.saw(here, "del")
+            return [f"{here.pad}if len(xs) > 1:", f"{here.pad}{PAD}del xs[{self.atom(here)} % 2]"]
         return [f"{here.pad}xs.append({self.value(here)})"]
 
     def asserts(self, here: Here) -> list[str]:
@@ -330,7 +280,9 @@ class _Writer:
         """What may raise by accident."""
         self.saw(here, "accident")
         a = self.atom(here)
-        form = self.r.choice([f"9 // ({a} % 3)", f"{{0: 1, 1: 2}}[{a} % 3]", f"[4, 5][{a} % 3]"])
+        form = self.r.choice(
+            [f"9 // ({a} % 3)", f"{{0: 1, 1: 2}}[{a} % 3]", f"[4, 5][{a} % 3]", f"[4][{a} % 2]"]
+        )
         return [f"{here.pad}{self.target(here)} = {form}"]
 
     # --- jumps --------------------------------------------------------------------------------
@@ -375,6 +327,30 @@ class _Writer:
         if self.maybe(0.6):
             self.saw(here, "else")
             lines += [f"{here.pad}else:", *self.block(here.within("else"))]
+        return lines
+
+    def choose(self, here: Here) -> list[str]:
+        """`match` over plain values: literals, sequences, mappings, guards, captures."""
+        self.saw(here, "match on values")
+        a, b, pad = self.value(here), self.atom(here), here.pad
+        p, q = f"p{self.tag()}", f"q{self.tag()}"
+        kind = self.r.choice(["literal", "sequence", "mapping"])
+        forms: dict[str, list[tuple[str, list[str]]]] = {
+            "literal": [("0", []), (f"1 | 2 as {p} if {p} > {b}", [p]), ("3", [])],
+            "sequence": [(f"(0, {p})", [p]), (f"[{p}, {q}] if {p} > {q}", [p, q])],
+            "mapping": [(f"{{'k': 1 as {p}}}", [p]), (f"{{'k': int({p}), 'm': 2}}", [p])],
+        }
+        subject = {"literal": f"{a} % 5", "sequence": f"({a} % 3, {b})"}.get(
+            kind, f"{{'k': {a} % 3, 'm': {b} % 4}}"
+        )
+        if kind == "literal" and self.maybe(0.3):
+            self.saw(here, "await in test")
+            subject = f"await {self.call(here)} % 5"
+        lines = [f"{pad}match {subject}:"]
+        for text, names in [*forms[kind], *([("_", list[str]())] if self.maybe(0.6) else [])]:
+            inner = here.within("match on values", pad=pad + PAD * 2)
+            inner.names.extend(names)
+            lines += [f"{pad}{PAD}case {text}:", *self.block(inner)]
         return lines
 
     def while_(self, here: Here) -> list[str]:
@@ -435,8 +411,9 @@ class _Writer:
             lines += [f"{inner.pad}seen({self.tag()}, {e})"] if named else []
             self.saw(here, "except")
             lines += self.block(inner, self.again if self.maybe(0.2) else None)
-        if self.maybe(0.4):
+        if self.maybe(0.55):
             self.saw(here, "try else")
+            self.left = max(self.left, 1)  # room for something nested, though it comes last
             lines += [f"{here.pad}else:", *self.block(here.within("try else"))]
         return lines
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -172,8 +173,6 @@ def test_an_irreversible_step_cannot_race() -> None:
 
     @workflow
     async def racing(order: Order) -> None:
-        from datetime import timedelta
-
         await first(charge_card(order), after(timedelta(seconds=1)))
 
     with pytest.raises(CompileError) as caught:

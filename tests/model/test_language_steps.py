@@ -264,7 +264,11 @@ REFUSED: list[tuple[str, str, Callable[[], object]]] = [
     ("PD410", "no time to run", lambda: pure(timeout=seconds(0))(no_parameters)),
     ("PD411", "takes no tx", lambda: unchecked["transactional"](no_parameters)),
     ("PD415", "not an `async def`", lambda: unchecked["workflow"](no_parameters)),
-    ("PD101", "workflow async_generator yields", lambda: unchecked["workflow"](async_generator)),
+    (
+        "PD101",
+        "async_generator yields",
+        lambda: unchecked["workflow"](async_generator).direct(),
+    ),
     ("PD416", "version 0", lambda: workflow(version=0)(two_parameters)),
     ("PD412", "cannot name a workflow", lambda: workflow(name=" x")(two_parameters)),
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from perdure.engine.records import Kind
-from perdure.engine.store import AttemptRow, Create, Fenced, RowChange
+from perdure.engine.store import SUSPECT_RECOVERIES, AttemptRow, Create, Fenced, RowChange
 
 if TYPE_CHECKING:
     from .conftest import Lab
@@ -82,6 +82,8 @@ async def test_recoveries_count_only_losses_without_progress(lab: Lab) -> None:
         a = await lab.claim_one(await lab.session())
         row = await lab.row("a")
         found.append(row.recoveries)
+        if row.recoveries >= SUSPECT_RECOVERIES:
+            await lab.store.suspect(a.session, a.id)
         await lab.write(a, a.record(Kind.CLAIMED))
         if progress:
             await lab.write(a, a.record())
@@ -106,6 +108,26 @@ async def test_only_the_named_suspect_is_blamed(lab: Lab) -> None:
         assert all(claimed.lost for claimed in await lab.claim(me))
     rows = {row.key: row.recoveries for row in await lab.store.list()}
     assert rows == {"killer": 3, "innocent": 0}
+
+
+async def test_a_suspect_that_was_not_named_is_not_blamed(lab: Lab) -> None:
+    """From the second fruitless recovery on only a name counts, whoever dies; a new record makes
+    it innocent again. The same for an owner that was fenced without a release."""
+    a = await lab.owned(await lab.session())
+    found: list[int] = []
+    for number in range(8):
+        if number % 2:
+            await lab.store.fence(a.session)
+        else:
+            async with lab.store.links.write() as link:
+                link.run("UPDATE session SET fenced = 1 WHERE id = ?", (a.session,))
+        a = await lab.claim_one(await lab.session())
+        found.append((await lab.row("a")).recoveries)
+        if number == 4:
+            await lab.write(a, a.record())
+        if number == 6:
+            await lab.store.suspect(a.session, a.id)
+    assert found == [1, 2, 2, 2, 2, 1, 2, 3]
 
 
 async def test_an_owner_that_is_fenced_counts_as_none(lab: Lab) -> None:

@@ -101,7 +101,7 @@ def test_a_saga_with_its_pivot_last_holds_everything() -> None:
     net = compile_workflow(good).net
     report = check(net)
     assert report.verdict is Answer.HOLDS, [v.why for v in report.properties]
-    assert [f.code for f in report.findings] == ["PD306", "PD402"]
+    assert [f.code for f in report.findings] == ["PD305", "PD306", "PD402"]
     assert not flaws(net)
 
 

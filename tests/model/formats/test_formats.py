@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from perdure.model.compiler.compile import compile_workflow
 from perdure.model.formats.boxes import Box, BoxKind
 from perdure.model.formats.dot import to_dot
-from perdure.model.formats.fragments import Node
 from perdure.model.formats.json import NotANet, from_json, to_json
-from perdure.model.formats.layout import Drawing, layout
+from perdure.model.formats.layout import layout
 from perdure.model.formats.style import BADGES
 from perdure.model.formats.svg import to_svg
 from perdure.model.formats.tree import program_box
@@ -26,6 +25,8 @@ from perdure.model.language.scopes import saga
 from perdure.model.language.waits import Elapsed, Signal, after, days, first, together
 from perdure.model.language.workflows import Workflow, workflow
 from perdure.model.net import Place, PlaceKind
+
+from .drawings import outside, overlaps
 
 SVG = "{http://www.w3.org/2000/svg}"
 K, P = BoxKind, PlaceKind
@@ -93,36 +94,6 @@ async def chase(n: int) -> str:
 
 WORKFLOWS: list[Workflow[..., Any]] = [order, chase]
 REFS = pytest.mark.parametrize("flow", WORKFLOWS, ids=[flow.name for flow in WORKFLOWS])
-
-
-def overlaps(drawing: Drawing) -> list[tuple[Node, Node]]:
-    """Pairs of nodes that overlap though neither holds the other."""
-    free = [n for n in drawing.nodes if n.of not in ("frame", "card") and n.look != "tag"]
-    cards = [n for n in drawing.nodes if n.of == "card"]
-    tall = sorted(free, key=lambda n: n.y)
-    found: list[tuple[Node, Node]] = []
-    for group in (tall, sorted(cards, key=lambda n: n.y)):
-        for i, one in enumerate(group):
-            for other in group[i + 1 :]:
-                if other.y >= one.y + one.h:
-                    break
-                if one.overlaps(other):
-                    found.append((one, other))
-    for card in cards:
-        for node in free:
-            inside = card.x <= node.x and node.x + node.w <= card.x + card.w + 0.01
-            if card.overlaps(node) and not inside:
-                found.append((card, node))
-    return found
-
-
-def outside(drawing: Drawing) -> list[Node]:
-    """Nodes that leave the drawing."""
-    return [
-        n
-        for n in drawing.nodes
-        if n.x < 0 or n.y < 0 or n.x + n.w > drawing.width or n.y + n.h > drawing.height
-    ]
 
 
 def step(number: int, effect: str = "idempotent") -> Box:
@@ -230,6 +201,19 @@ def test_the_svg_is_well_formed_and_says_what_it_shows(flow: Workflow[..., Any])
     assert "prefers-color-scheme:dark" in text
     assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
     assert root.findall(f".//{SVG}g[@class='badge idempotent']")
+
+
+@REFS
+def test_the_legend_explains_every_badge_and_stays_on_the_page(flow: Workflow[..., Any]) -> None:
+    """Each kind of card that is drawn has its word below, inside the width; no other has."""
+    root = ElementTree.fromstring(to_svg(program_box(compile_workflow(flow))))
+    legends = root.findall(f".//{SVG}g[@class='legend']")
+    told = {g.get("class", "") for row in legends for g in row.findall(f"{SVG}g")}
+    cards = {g.get("class", "").removeprefix("card ") for g in root.iter(f"{SVG}g")
+             if g.get("class", "").startswith("card")}  # fmt: skip
+    assert told == {f"badge {look}" for look in cards}
+    for word in (text for row in legends for text in row.findall(f"{SVG}text")):
+        assert float(word.get("x", "0")) + 6 * len(word.text or "") < float(root.get("width", "0"))
 
 
 def test_tokens_are_drawn_and_open_the_lane_they_stand_in() -> None:

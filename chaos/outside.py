@@ -1,0 +1,112 @@
+"""The world outside: receivers that keep a ledger of everything that reached them.
+
+A receiver deduplicates nothing but idempotent requests: what lands twice is seen twice. It can
+close a key, so that an attempt can land no more. No engine is known here, only requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from ..engine.world import Invocation
+from ..model.language.effects import Effect, Landed, Voided
+from ..specs.ledger import Called, Landing, Ledger, Undo
+
+Answer = Callable[..., Any]
+"""What a receiver answers to the arguments of a step; an exception is a refusal."""
+
+
+class KeyClosed(Exception):
+    """The receiver refuses this key from now on."""
+
+
+class Request:
+    """One request that is on its way, or has come about."""
+
+    def __init__(self, outside: Outside, told: Called, effect: Effect, answer: Answer) -> None:
+        self._outside, self.told, self.effect = outside, told, effect
+        self._answer = answer
+        self._error: Exception | None = None
+        self._result: Any = None
+        self.done = False
+
+    def land(self) -> None:
+        """Come about: the effect happens now, or is refused."""
+        self.done = True
+        try:
+            self._result = self._act()
+        except Exception as refusal:
+            self._error = refusal
+
+    def answer(self) -> Any:
+        """What the receiver answered; raises what it raised."""
+        assert self.done
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def _act(self) -> Any:
+        if self.told.role == "probe":
+            return self._outside.look(self.told)
+        if self.told.role == "undo":
+            return self._outside.take_back(self.told)
+        return self._outside.do(self.told, self.effect, self._answer)
+
+
+class Outside:
+    """All receivers together. `answers` say by step name what is answered; None by default."""
+
+    def __init__(self, answers: Mapping[str, Answer]) -> None:
+        self.ledger = Ledger()
+        self.closed: set[str] = set()
+        self._answers = answers
+        self._standing: dict[str, tuple[str, Any]] = {}  # key -> site, result
+
+    def arrive(self, invocation: Invocation) -> Request:
+        """Note a request; it comes about when it `land`s."""
+        step = invocation.step
+        told = Called(
+            invocation.order[0],
+            invocation.role,
+            invocation.site,
+            invocation.key,
+            repr(invocation.arguments),
+        )
+        self.ledger.calls.append(told)
+        answer = self._answers.get(step.name, _nothing)
+        return Request(self, told, step.effect, lambda: answer(*invocation.arguments))
+
+    def do(self, told: Called, effect: Effect, answer: Callable[[], Any]) -> Any:
+        """Let an effect happen, unless its key is closed or the receiver refuses."""
+        if effect is Effect.IDEMPOTENT and told.key in self._standing:
+            return self._standing[told.key][1]
+        if told.key in self.closed:
+            raise KeyClosed(told.key)
+        result = answer()
+        if effect not in (Effect.PURE, Effect.OBSERVE):
+            raw = msgspec.json.encode(result).decode()
+            self.ledger.landings.append(
+                Landing(told.execution, told.site, told.key, told.occurrence, raw)
+            )
+            self._standing[told.key] = told.site, result
+        return result
+
+    def look(self, told: Called) -> Landed[Any] | Voided:
+        """Answer a probe: close the key first, only then say whether it landed."""
+        self.closed.add(told.key)
+        if told.key in self._standing:
+            return Landed(self._standing[told.key][1])
+        return Voided()
+
+    def take_back(self, told: Called) -> None:
+        """Undo by key, once; what has not landed yet can land no more."""
+        self.closed.add(told.key)
+        if self._standing.pop(told.key, None) is not None:
+            self.ledger.undos.append(Undo(told.execution, told.site, told.key))
+
+
+def _nothing(*arguments: Any) -> None:
+    return None

@@ -1,0 +1,50 @@
+"""Pages and drawings that are made while the site is built: nothing here is kept in the repository.
+
+A hook of mkdocs (see mkdocs.yml). The drawings are made by the renderer that users have, from the
+programs that stand on the pages; what a page says is not here.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+from perdure.console.cli.targets import workflows
+from perdure.console.manual import codes, programs
+from perdure.console.site import markdown, page
+from perdure.console.verifying import verify
+from perdure.model.compiler import compile_workflow
+from perdure.model.formats.svg import to_svg
+from perdure.model.formats.tree import program_box
+
+DEMO = "perdure.console.demo.order"
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add what is generated to the files of the site."""
+    made = {"codes.md": codes()}
+    for file in files.documentation_pages():
+        made.update(drawings(Path(file.abs_src_path or "")))
+    (demo,) = workflows(DEMO)
+    example = page(verify(demo))
+    made |= {f"{example.name}.md": markdown(example), f"{example.name}.svg": example.svg}
+    for name, text in made.items():
+        old = files.get_file_from_path(name)
+        if old is not None:
+            files.remove(old)
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def drawings(source: Path) -> Iterator[tuple[str, str]]:
+    """A drawing per workflow of the programs on a page: `drawings/NAME.svg`."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number, program in enumerate(programs(source.read_text(encoding="utf-8"))):
+            module = Path(folder) / f"{source.stem.replace('-', '_')}_program_{number}.py"
+            module.write_text(program, encoding="utf-8")
+            for flow in workflows(str(module)):
+                svg = to_svg(program_box(compile_workflow(flow)))
+                yield f"drawings/{flow.name}.svg", svg

@@ -1,0 +1,120 @@
+"""Executions that may have killed a worker run one at a time, alone, named before they run.
+
+Rule 33. An execution that was lost twice without a new record is a suspect. It is named in the
+session's row, so that only it is blamed if the process dies of it; meanwhile what was claimed with
+it waits, so that nobody else can die under its name. It is through when it has written a record
+that follows a call, or has left memory. One that takes its time stays named, and the others run
+beside it after a while. Who is blamed is the store's to say, at the next claim.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from .clock import Clock
+from .errors import StoreUnavailable
+from .instance import Instance
+from .store import Fenced, Store
+
+AGAIN_SECONDS = 0.5
+_LOG = logging.getLogger("perdure")
+ALONE_SECONDS = 5.0
+"""How long what was claimed with a suspect waits for it."""
+
+
+class Quarantine:
+    """The suspects of one worker, and who waits for them."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        session: Callable[[], int],
+        begin: Callable[[Instance], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self._store, self._clock, self._session = store, clock, session
+        self._begin, self._spawn = begin, spawn
+        self._suspects: deque[Instance] = deque()
+        self._others: list[Instance] = []
+        self._shut = self._running = False
+        self._named: Instance | None = None
+        self._through = asyncio.Event()
+
+    def admit(self, instance: Instance, suspect: bool) -> bool:
+        """Whether it may begin now; else it begins from here when its turn has come."""
+        if not suspect and not self._shut:
+            return True
+        instance.waiting = True
+        if not suspect:
+            self._others.append(instance)
+            return False
+        self._suspects.append(instance)
+        self._shut = True
+        if not self._running:
+            self._running = True
+            self._spawn(self._run())
+        return False
+
+    def gone(self, instance: Instance) -> None:
+        """It has left memory: parked, ended, stalled, or lost with the session."""
+        if instance is self._named:
+            self._through.set()
+
+    async def renamed(self) -> None:
+        """The executions were handed over to a new session: name the suspect there too."""
+        if self._named is not None and self._named.alive:
+            await self._store.suspect(self._session(), self._named.id)
+
+    async def _run(self) -> None:
+        try:
+            while self._suspects:
+                suspect = self._suspects.popleft()
+                if suspect.alive:
+                    self._shut = True
+                    await self._one(suspect)
+            self._named = None
+            await self._name(None)
+        except Fenced:  # all that was claimed is somebody else's now
+            self._suspects.clear()
+            self._others.clear()
+            raise
+        finally:
+            self._running, self._named = False, None
+            self._open()
+
+    async def _one(self, suspect: Instance) -> None:
+        self._named, self._through = suspect, asyncio.Event()
+        await self._name(suspect.id)
+        through = self._through
+        self._go(suspect)
+        suspect.starts.append((suspect.seq, through.set))
+        alone = self._clock.later(ALONE_SECONDS, self._open)
+        try:
+            if suspect.alive:
+                await through.wait()
+        finally:
+            alone.cancel()
+
+    async def _name(self, execution: int | None) -> None:
+        while True:
+            try:
+                return await self._store.suspect(self._session(), execution)
+            except StoreUnavailable as trouble:
+                _LOG.warning("a suspect waits to be named: %s", trouble)
+            await self._clock.sleep(AGAIN_SECONDS)
+
+    def _open(self) -> None:
+        self._shut = False
+        others, self._others = self._others, []
+        for instance in others:
+            self._go(instance)
+
+    def _go(self, instance: Instance) -> None:
+        instance.waiting = False
+        if instance.alive:
+            self._begin(instance)

@@ -1,0 +1,77 @@
+"""What becomes of an execution whose part of a batch was refused, or whose log cannot be loaded.
+
+Poison (values that the store cannot keep, a log that is no run of its net) stalls the execution it
+came from. A mismatch (another writer, or a bug of ours) drops the instance and lets the log be read
+again; three in a row without a new record stall it too. The neighbours of the guilty are never
+touched from here (rule 9).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from . import bodies
+from .bodies import Body
+from .instance import Instance
+from .records import NO_TRANSITION, Kind, Record, chain
+from .store import Append, Guard, RowChange, Status, Store
+
+MISMATCHES_MAX = 3
+_LOG = logging.getLogger("perdure")
+
+
+class Refused:
+    """Stalls or gives back the executions that a store refused."""
+
+    def __init__(
+        self,
+        store: Store,
+        session: Callable[[], int],
+        finished: Callable[[str, tuple[Status, Body] | None], None],
+    ) -> None:
+        self._store, self._session, self._finished = store, session, finished
+        self._mismatches: dict[str, tuple[int, int]] = {}  # key -> durable seq, how often in a row
+
+    async def settle(self, instance: Instance, append: Append, guard: Guard) -> None:
+        """After the instance was dropped: nothing of the append was written."""
+        if guard.poison or self._too_often(instance.key, instance.durable):
+            await self.stall(instance.key, instance.tenure, guard.why)
+        else:
+            _LOG.warning("%s is loaded again: %s", instance.key, guard.why)
+            await self._give_back(instance)
+
+    def _too_often(self, key: str, durable: int) -> bool:
+        before, count = self._mismatches.get(key, (durable, 0))
+        count = count + 1 if before == durable else 1
+        self._mismatches[key] = (durable, count)
+        return count >= MISMATCHES_MAX
+
+    async def stall(self, key: str, tenure: int, why: str) -> None:
+        """Write a `stalled` record behind the stored head, if this session still owns it."""
+        self._mismatches.pop(key, None)
+        row = await self._store.find(key)
+        if row is None or (row.owner, row.tenure) != (self._session(), tenure):
+            return
+        (*_, last) = await self._store.log(row.id, row.checkpoint_seq - 1)
+        at, body = max(self._store.now(), last.at), Body(why=bodies.plain(why))
+        raw, seq = bodies.encode(body), last.seq + 1
+        digest = chain(last.hash, seq, tenure, Kind.STALLED, NO_TRANSITION, at, raw)
+        record = Record(seq, tenure, Kind.STALLED, NO_TRANSITION, at, raw, digest)
+        change = RowChange(status=Status.STALLED)
+        append = Append(row.id, tenure, last.hash, [record], change=change)
+        [result] = await self._store.append(self._session(), [append])
+        _LOG.error("%s is stalled: %s", key, result.guard or why)
+        self._finished(key, (Status.STALLED, body))
+
+    async def _give_back(self, instance: Instance) -> None:
+        """Release it if it is still this session's, so that the next claim reads its log."""
+        while True:
+            row = await self._store.find(instance.key)
+            if row is None or (row.owner, row.tenure) != (self._session(), instance.tenure):
+                return
+            change = RowChange(release=True, wake_at=self._store.now(), mail_seen=row.mail)
+            append = Append(row.id, row.tenure, b"", change=change)
+            [result] = await self._store.append(self._session(), [append])
+            if not result.mail:
+                return

@@ -1,0 +1,34 @@
+"""Where the histories of the crash tests are played: in memory, if the machine offers a place."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from perdure.chaos.enumeration import Enumeration, enumerate_flow
+from perdure.chaos.history import Flow
+
+_MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """A folder for databases; in memory, an fsync costs nothing and is still asked for."""
+    place = str(_MEMORY) if _MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="perdure-crash-", dir=place) as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def enumerated(folder: Path) -> Callable[[Flow], Enumeration]:
+    """The enumeration of a flow, played once for all tests."""
+    known: dict[str, Enumeration] = {}
+
+    def get(flow: Flow) -> Enumeration:
+        if flow.name not in known:
+            known[flow.name] = enumerate_flow(flow, folder)
+        return known[flow.name]
+
+    return get

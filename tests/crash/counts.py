@@ -1,0 +1,26 @@
+"""How many boundaries and faults each flow has, and how its histories end. No test lives here.
+
+They shift whenever the engine uses its ports otherwise. A test that finds other figures prints the
+line to put here; read the table (`pytest tests/crash/test_enumeration.py -s`) before you do.
+"""
+
+from __future__ import annotations
+
+from perdure.chaos.enumeration import Counts
+
+COUNTS = {
+    "sequence": Counts(56, 138, {"done": 124, "on the desk": 14}),
+    "parallel": Counts(32, 81, {"done": 81}),
+    "failing_saga": Counts(49, 137, {"failed": 137}),
+    "reminders": Counts(63, 138, {"done": 138}),
+    "fulfil_order": Counts(55, 150, {"done": 148, "failed": 2}),
+}
+
+# A cancel at every boundary of the same runs.
+CANCELLED = {
+    "sequence": Counts(56, 48, {"cancelled": 17, "done": 31}),
+    "parallel": Counts(32, 30, {"cancelled": 7, "done": 23}),
+    "failing_saga": Counts(49, 44, {"cancelled": 9, "failed": 35}),
+    "reminders": Counts(63, 56, {"cancelled": 24, "done": 32}),
+    "fulfil_order": Counts(55, 44, {"cancelled": 22, "done": 22}),
+}
