@@ -202,8 +202,11 @@ def test_one_mistake_in_a_good_program_is_all_that_is_told(line: str, seed: int)
     pad = lines[spot][: len(lines[spot]) - len(lines[spot].lstrip())]
     found = _told("".join([*lines[:spot], f"{pad}{line}\n", *lines[spot:]]), seed)
     errors = {f.code for f in found if not f.warning}
-    assert PLANTED[line] in errors
-    assert errors <= {PLANTED[line]} | before, "\n\n".join(map(str, found))
+    # Behind an assignment to its own name, a workflow that calls itself calls something unknown.
+    allowed = {PLANTED[line]} | ({"PD114"} if PLANTED[line] == "PD111" else set())
+    assert errors & allowed, sorted(errors)
+    # An await planted into a clean-up is refused for its place too.
+    assert errors <= allowed | {"PD116"} | before, "\n\n".join(map(str, found))
 
 
 _SIMPLE = ("await ", "return ", "x = ", "y = ", "xs.append", "mark(")
