@@ -177,7 +177,7 @@ def test_folding_in_a_process_without_the_users_code_resolves_references(large: 
 
     shown = msgspec.json.decode(told("show", "x", "--format", "json"))
     assert shown["value"] == "b" + "a" * LARGE
-    log = msgspec.json.decode(told("log", "x", "--at", "2", "--format", "json"))
+    log = msgspec.json.decode(told("log", "x", "--at", "3", "--format", "json"))
     frames = [token["frame"] for token in log["marking"]]
     assert any(frame.get("found") == "a" * LARGE for frame in frames)
     assert "payload" in told("log", "x")
