@@ -49,14 +49,6 @@ def attempts_of(took: int) -> dict[str, Any]:
     return {"n": took} if took > 1 else {}
 
 
-def told(error: BaseException) -> str:
-    """An exception in one line; its `__str__` is user code and may raise too."""
-    try:
-        return bodies.plain(f"{type(error).__name__}: {error}")
-    except Exception:
-        return type(error).__name__
-
-
 def shown(value: object) -> str:
     """A value for people, at any price: its `repr` is user code, and may be long."""
     try:

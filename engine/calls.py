@@ -20,8 +20,8 @@ from ..model.language.effects import WITHOUT_END, Effect, Landed, Retry, Voided
 from ..model.language.steps import Step
 from ..model.net import TransitionKind
 from ..model.values import ValueRefused
-from . import post
-from .answers import arguments_of, attempts_of, shown, told, unsure
+from . import bodies, post
+from .answers import arguments_of, attempts_of, shown, unsure
 from .bodies import Raw
 from .clock import Clock
 from .decisions import Decision
@@ -232,7 +232,7 @@ class Caller:
             await self._refused(instance, call, step, running, error)
         else:
             self._end(instance, call)
-            why = f"it raised {told(error)}"
+            why = f"it raised {bodies.told(error)}"
             self._fire(instance, call, TransitionKind.CRASH, said={"why": why})
         self.driver.pump(instance)
         return True
@@ -438,7 +438,7 @@ class Caller:
         count = before.tries + 1 if before else 1
         wait = retry.wait_seconds(count)
         first = before.first_at if before else now
-        text = told(error)
+        text = bodies.told(error)
         row = AttemptRow(instance.id, name, count, first, now + int(wait * 1e6), text)
         instance.keep(row)
         return row

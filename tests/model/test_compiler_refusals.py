@@ -42,12 +42,9 @@ FIXED = [(c, f) for c in CASES for f in found_in(c.text, c.name) if f.edits]
 
 @pytest.mark.parametrize(("case", "finding"), FIXED, ids=lambda x: getattr(x, "code", None))
 def test_a_fix_that_is_an_edit_compiles(case: Case, finding: Finding) -> None:
-    """The fix applied to the text, the finding is gone and no other has come.
-
-    Only a type may be asked for: what a list of other things holds is not always known.
-    """
+    """The fix applied to the text, the finding is gone and no other has come."""
     rest = found_in(applied(case.text, finding.edits), case.name)
-    assert {f.code for f in rest} <= {"PD203"}, "\n\n".join(map(str, rest))
+    assert rest == (), "\n\n".join(map(str, rest))
 
 
 def test_all_problems_are_told_in_one_run_in_source_order() -> None:
@@ -178,7 +175,6 @@ PLANTED = {
     "lost = eval('1')": "PD108",
     "global lost": "PD109",
     "twice(1, 2)": "PD110",
-    "lost = await w(1, 2)": "PD111",
     "lost = await add(*[1, 2])": "PD113",
     "lost = await {1: twice}[1](1, 2)": "PD114",
     "import math": "PD116",
@@ -203,6 +199,8 @@ def test_one_mistake_in_a_good_program_is_all_that_is_told(line: str, seed: int)
     found = _told("".join([*lines[:spot], f"{pad}{line}\n", *lines[spot:]]), seed)
     errors = {f.code for f in found if not f.warning}
     assert PLANTED[line] in errors
+    # Where it was put into a clean-up without an await, there is one around an await now.
+    before |= {"PD116"} if "finally:" in source else set()
     assert errors <= {PLANTED[line]} | before, "\n\n".join(map(str, found))
 
 
