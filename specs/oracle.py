@@ -34,6 +34,7 @@ Rows = Mapping[str, Sequence[Row]]
 STARTED, INTENT, FIRED, CONSUMED, IN_DOUBT, DECIDED, UNDONE, CANCELLED = 0, 1, 2, 3, 6, 7, 8, 9
 FINISHED, CLAIMED, STALLED = 11, 12, 13
 _BESIDE_THE_NET = (STARTED, FINISHED, CLAIMED, STALLED)
+_TAKES_MAIL = (CONSUMED, DECIDED)  # without a transition: a message that changes no marking
 _WORDS = {
     "intent": INTENT, "crash": IN_DOUBT, "settled": DECIDED, "voided": DECIDED, "undid": UNDONE,
     "undo": UNDONE, "receive": CONSUMED, "cancel": CANCELLED,
@@ -145,9 +146,14 @@ class _History:
                 yield self._broken(Rule.STATUS, f"{self.ended!r} is told, not {self.game.end!r}")
         if kind in _BESIDE_THE_NET or self.game is None or self.lawless:
             return
+        if number < 0 and kind in _TAKES_MAIL:
+            if not body.get("m"):
+                yield self._broken(Rule.FIRING, f"record {row['seq']} takes nothing")
+            return
         try:
             told = self.net.transitions[number]
-            if _WORDS.get(told["kind"], FIRED) != kind:
+            stands = told["kind"] == "undo" and body.get("stands")  # a person said so
+            if (DECIDED if stands else _WORDS.get(told["kind"], FIRED)) != kind:
                 raise Lawless(f"{told['name']!r} is told as kind {kind}")
             yield from self._due(told, number, row)
             self.game.fire(number, row["seq"], row["at"], body)
@@ -180,7 +186,8 @@ class _History:
             attempt = self.attempts[key]._replace(state=_OUTCOMES[kind], result=body.get("r"))
             self.attempts[key] = attempt
         elif kind == "undo":
-            self.attempts[body["k"]] = self.attempts[body["k"]]._replace(state="undone")
+            state = "stands" if body.get("stands") else "undone"
+            self.attempts[body["k"]] = self.attempts[body["k"]]._replace(state=state)
 
     # --- what the other tables say ------------------------------------------------------------
 

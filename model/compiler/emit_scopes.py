@@ -126,8 +126,10 @@ class _Fork:
             # A later error is a note of the first; of a fork that ends otherwise it is dropped.
             if any(others):
                 add(f"{tag} fails too", T.FAILS_TOO, [bad, why], [ended, why], exit=i)
-            for colour in filter(None, (won if others else "", late)):
-                add(f"{tag} fails too", T.FAILS_TOO, [bad], [ended], read=colour)
+            if won and others:
+                add(f"{tag} fails, too late", T.FAILS_TOO, [bad], [ended], read=won)
+            if late:
+                add(f"{tag} fails, cancelled", T.FAILS_TOO, [bad], [ended], read=late)
         ways = replace(self.ways, to=to, ending=self.ending if disturbed else "", catching=())
         return self.emitter.emit(block.branches[i], ways), ended
 

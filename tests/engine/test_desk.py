@@ -22,9 +22,12 @@ from perdure import (
     seconds,
     workflow,
 )
+from perdure.engine import checkpoint
 from perdure.engine.desk import decide, fate
 from perdure.engine.errors import DecisionRefused
+from perdure.engine.looking import view
 from perdure.engine.post import DESK, EVIDENCE, Decision
+from perdure.engine.stored import stored
 
 from .stage import Act, Stage, one, outside, play, waiting
 
@@ -368,3 +371,19 @@ def test_a_missing_value_is_still_missing_after_a_restart() -> None:
     stage.play_and_die(begin)
     stage.play(go_on)
     asyncio.run(stage.lawful())
+
+
+def test_a_missing_value_is_still_missing_in_a_checkpoint() -> None:
+    """What a checkpoint keeps of a state is the whole state, this word included."""
+    stage = Stage()
+
+    async def act(engine: Engine, stage: Stage) -> None:
+        await engine.start(odd(1), id="e")
+        await one(stage, "in-doubt")
+        seen = await view(stage.store, "e")
+        assert seen.net is not None and seen.state is not None
+        again = checkpoint.decode(seen.net, checkpoint.encode(seen.net, seen.state), stored)
+        assert again.intents == seen.state.intents
+        assert [opened.lacks for opened in again.intents.values()] == [True]
+
+    play(stage, act)

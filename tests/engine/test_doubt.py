@@ -24,7 +24,7 @@ from perdure import (
 )
 from perdure.model.language.workflows import Workflow
 
-from .stage import QUIET_SECONDS, Refused, Stage, ended, outside
+from .stage import FOREVER, QUIET_SECONDS, Refused, Stage, ended, outside
 
 TIMEOUT = 10
 ANSWERS = ("lands", "refuses", "raises", "lands, raises", "hangs", "lands late")
@@ -38,6 +38,8 @@ async def _probe(site: str, n: int) -> Landed[str] | Voided | InDoubt:
             return InDoubt("come back later")
         case "raises":
             raise OSError("no connection")
+        case "hangs":
+            await asyncio.sleep(FOREVER)
         case "nonsense":
             return cast("Any", "what?")
         case "wrong type":
@@ -167,6 +169,7 @@ class Way(NamedTuple):
 WAYS = [
     *(Way(paying, "pay", *s) for s in (("probe", "honest"), ("desk", "in doubt"))),
     Way(paying, "pay", "desk", "raises"),
+    Way(paying, "pay", "desk", "hangs"),
     Way(paying, "pay", "desk", "nonsense"),
     Way(paying, "pay", "desk", "wrong type"),
     Way(paying_bare, "pay_bare", "desk"),

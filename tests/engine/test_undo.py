@@ -6,10 +6,19 @@ import asyncio
 from collections import deque
 
 import pytest
-from perdure import Engine, Signal, compensatable, effect_key, saga, together, workflow
+from perdure import (
+    Engine,
+    Signal,
+    compensatable,
+    effect_key,
+    saga,
+    seconds,
+    together,
+    workflow,
+)
 from perdure.engine.errors import DecisionRefused
 
-from .stage import Refused, Stage, ended, one, outside, play, waiting
+from .stage import FOREVER, Refused, Stage, ended, one, outside, play, waiting
 
 go = Signal[str]("go")
 
@@ -31,6 +40,32 @@ async def release(got: str | None, n: int) -> None:
         raise OSError("no connection")
     out.closed.add(effect_key())
     out.note("undone", "hold", n)
+
+
+@compensatable(timeout=seconds(5))
+async def hold_timed(n: int) -> str:
+    return await outside().attempt("hold_timed", n)
+
+
+@hold_timed.undo
+async def release_timed(got: str | None, n: int) -> None:
+    out = outside()
+    out.note("tried", "release_timed", n)
+    if out.script.get("release_timed"):
+        out.script["release_timed"].popleft()
+        await asyncio.sleep(FOREVER)
+    out.note("undone", "hold_timed", n)
+
+
+@workflow
+async def timed(n: int) -> str:
+    try:
+        async with saga():
+            await hold_timed(n)
+            await go.wait()
+            raise Refused("after all")
+    except Refused:
+        return "undone"
 
 
 @workflow
@@ -167,3 +202,19 @@ def test_an_undo_between_attempts_is_parked_and_goes_on_after_a_crash() -> None:
     stage.play_and_die(begin)
     stage.play(go_on)
     asyncio.run(stage.lawful())
+
+
+def test_an_undo_that_hangs_is_cut_by_its_steps_timeout_and_tried_again() -> None:
+    """An undo ends by a timeout of its own too: a hung one would wait without anybody knowing."""
+    stage = Stage()
+    stage.out.script["release_timed"] = deque(["hangs"] * 5)
+
+    async def act(engine: Engine, stage: Stage) -> None:
+        run = await engine.start(timed(1), id="e")
+        await run.send(go, "on")
+        case = await one(stage, "undo")
+        assert case.tries == 5 and "TimeoutError" in case.why
+        assert await run.result() == "undone"
+        assert stage.out.count("tried") == 6
+
+    play(stage, act)

@@ -201,7 +201,7 @@ TABLE: list[tuple[Workflow[..., Any], int, int, int]] = [
     (waits, 9, 8, 10),
     (sleeps, 10, 9, 12),
     (waits_for_the_first, 10, 11, 12),
-    (races, 23, 24, 55),
+    (races, 23, 25, 55),
     (forks, 20, 20, 35),
     (forks_three, 22, 22, 57),
     (opens_a_saga, 17, 19, 22),
