@@ -269,7 +269,6 @@ class Caller:
                 self.driver.committer.lose(gone)
                 return
             except TransactionEnded as ended:  # its writes may hold: no handler can know (rule 20)
-                instance.held = False
                 self._end(instance, call)
                 self.driver.stall(instance, f"{call.site.name}: {ended}")
                 return
