@@ -122,6 +122,36 @@ def test_commits_of_an_execution_alone(tmp_path: Path, flow: Any, commits: int, 
     assert run(loop, main()) == commits
 
 
+@pure
+async def ponder(number: int) -> int:
+    """A call that nobody sees, and that takes a millisecond."""
+    await asyncio.sleep(0.001)
+    return number
+
+
+@workflow
+async def ponders(count: int) -> int:
+    """Such calls in a row."""
+    total = 0
+    for number in range(count):
+        total += await ponder(number)
+    return total
+
+
+def test_outcomes_nobody_waits_for_share_a_commit_though_they_take_time(tmp_path: Path) -> None:
+    """Hundred pure calls of a millisecond: a commit for each ten of them, not for each."""
+    time, calls = Time(), 100
+    loop = SimLoop(time)
+
+    async def main() -> int:
+        store = SqliteStore(tmp_path / "p.db", now=time.database)
+        async with Engine("", store=store, clock=SimClock(time, loop)) as engine:
+            assert await engine.run(ponders(calls), id="x") == sum(range(calls))
+            return engine.worker.committer.batches
+
+    assert 5 <= run(loop, main()) <= 2 + calls / 5
+
+
 @pytest.mark.parametrize("here", [True, False], ids=["started here", "claimed"])
 async def test_ten_steps_in_one_tenure_touch_the_row_at_most_twice(
     tmp_path: Path, here: bool

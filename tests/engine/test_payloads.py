@@ -292,6 +292,40 @@ async def test_a_history_that_grows_costs_what_it_grew_by(tmp_path: Path, words:
     assert big < 2.5 * 2 * rounds * (words + 400), "and not a copy for each turn"
 
 
+@workflow
+async def converses(rounds: int, words: int) -> int:
+    """The same agent, parked between any two turns: each could be the time for a checkpoint."""
+    history: list[str] = []
+    for _ in range(rounds):
+        history.append(await go.wait() * words)
+    return len(history)
+
+
+async def test_checkpoints_of_a_large_history_stay_linear(tmp_path: Path) -> None:
+    """A checkpoint counts the payloads stored for it: all but the last take less than a quarter of
+    what the log holds, though its own bytes are few."""
+    took: list[int] = []
+
+    class Noted(SqliteStore):
+        async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
+            for change in (each.change for each in batch):
+                if change is not None and change.checkpoint is not None:
+                    took.append(checkpoint.cost(change.checkpoint))
+            return await super().append(session, batch)
+
+    path, rounds, words = tmp_path / "c.db", 600, 1_000
+    async with Engine("", store=Noted(path)) as engine:
+        run = await engine.start(converses(rounds, words), id="h")
+        for number in range(rounds):
+            await parked(engine, "h")
+            await run.send(go, "w")
+            while (await engine.store.messages(1, number))[-1].consumed_at is None:
+                await asyncio.sleep(0)
+        assert await run.result() == rounds
+    assert len(took) >= 2 and max(took) > 100_000, "the history is in payloads"
+    assert 4 * sum(took[:-1]) < rounds * 2 * (words + 100)
+
+
 # --- bytes alone --------------------------------------------------------------------------------
 
 JSON = st.recursive(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from perdure.engine import sqlite
 from perdure.engine.errors import (
     NetworkFileSystem,
     SchemaMismatch,
@@ -403,3 +404,16 @@ async def test_a_small_record_takes_at_most_100_bytes(path: str, laboratory: typ
             records.append(lab.record(last.hash, last.seq + 1, 1, Kind.FIRED, b"b" * 24))
         assert (await lab.write(a, *records)).ok
     assert (pages() - before) * 4096 / count <= 100
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 7, 8, 9])
+async def test_a_log_read_page_by_page_is_the_whole_log(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    """Rule 77: no record is left out or read twice, wherever a page ends."""
+    a = await lab.owned(await lab.session())
+    for _ in range(7):
+        assert (await lab.write(a, a.record())).ok
+    monkeypatch.setattr(sqlite, "LOG_PAGE", page)
+    for after in range(-1, 9):
+        assert [r.seq for r in await lab.store.log(a.id, after)] == list(range(after + 1, 8))
