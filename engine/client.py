@@ -332,6 +332,7 @@ class Engine:
 
     async def cancelled(self, key: str) -> ExecutionCancelled:
         """The exception that tells why an execution was cancelled, and what stands."""
+        self._check_loop()
         return await looking.cancelled(self.store, key)
 
     # --- steering -----------------------------------------------------------------------------

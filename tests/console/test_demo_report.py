@@ -177,9 +177,9 @@ def test_whoever_ends_the_demo_finds_no_process_and_no_folder(
     assert demo.stderr is not None
     while "SIGKILL  2 of" not in demo.stderr.readline():
         assert demo.poll() is None
-    below = children(demo.pid)
-    assert below, "the shop runs"
-    assert demo.pid not in {os.getpgid(pid) for pid in below}, "Ctrl-C reaches them through us"
+    # Ctrl-C reaches them through us; one that is just being made is in our group for a moment.
+    while not (below := children(demo.pid)) or demo.pid in {os.getpgid(pid) for pid in below}:
+        assert demo.poll() is None
     os.killpg(demo.pid, number)  # as a terminal does: to all that are in the foreground
     out, said = demo.communicate(timeout=60)
     assert (demo.returncode, out) == (code, "")

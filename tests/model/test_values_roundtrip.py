@@ -7,6 +7,7 @@ trip. Never here: what is refused (test_values_refusals).
 import dataclasses
 import datetime as dt
 import enum
+import itertools
 import types
 from collections.abc import Callable
 from decimal import Decimal
@@ -221,12 +222,16 @@ KEYS: list[Drawn] = [
 ]
 
 
+_NUMBERS = itertools.count()
+
+
 def made_class(name: str, fields: list[Drawn]) -> Drawn:
     """A dataclass made on the spot, and its objects."""
     names = [f"f{index}" for index in range(len(fields))]
     cls = dataclasses.make_dataclass(
         name, [(n, a) for n, (a, _) in zip(names, fields, strict=True)], namespace={}
     )
+    cls.__qualname__ = f"made{next(_NUMBERS)}.{name}"  # one name, and yet not one class
     return cls, st.builds(cls, **{n: v for n, (_, v) in zip(names, fields, strict=True)})
 
 

@@ -187,7 +187,10 @@ PLANTED: dict[str, tuple[str, Change, tuple[Transition, ...]]] = {
         "option_to_complete",
         both(
             gone("together book, mail [1] fails"),
-            gone("together book, mail [1] fails too"),
+            both(
+                gone("together book, mail [1] fails too"),
+                gone("together book, mail [1] fails, cancelled"),
+            ),
         ),
         (),
     ),
