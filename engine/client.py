@@ -281,9 +281,7 @@ class Engine:
     # --- waiting ------------------------------------------------------------------------------
 
     async def ended(self, key: str) -> tuple[Status, Body]:
-        """Wait until an execution is final or stalled: how, and the body of the record that says
-        so, with its value in place.
-        """
+        """Wait until it is final or stalled: how, and the body that says so, values in place."""
         status, body = await self._told(key)
         if body.x and (row := await self.store.find(key)) is not None:
             body = await whole(self.store, row.id, body)
