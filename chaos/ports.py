@@ -27,14 +27,11 @@ LATE_SECONDS = 30.0
 """When a request of a dead process, or one that was given up, lands at last."""
 
 NATURES: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("register", "fence", "start", "send", "resume", "define", "keep", "serves"), "write"
-    ),
+    **dict.fromkeys(("register", "fence", "start", "send", "resume", "define"), "write"),
+    **dict.fromkeys(("keep", "serves"), "write"),
     **dict.fromkeys(("append", "claim", "handover", "suspect"), "commit"),
-    **dict.fromkeys(
-        ("open", "sessions", "mail", "next_wake", "find", "list", "log", "served"), "read"
-    ),
-    **dict.fromkeys(("messages", "effects", "attempts", "definition", "payload"), "read"),
+    **dict.fromkeys(("open", "sessions", "mail", "next_wake", "find", "list", "log"), "read"),
+    **dict.fromkeys(("messages", "effects", "attempts", "definition", "payload", "served"), "read"),
     **dict.fromkeys(("weak", "now", "changes", "close", "beat", "tidy"), ""),
 }
 """Every operation of the Store port; "" neither waits nor matters (see faults.py). A beat is met at

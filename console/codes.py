@@ -57,8 +57,11 @@ CODES: Mapping[str, Code] = {
     ),
     "PD105": Code(
         "Something that is not durable is awaited.",
-        "A plain coroutine, asyncio.sleep or gather waits in this process only.",
-        "Await a step, a signal, sleep(...), together(...) or first(...).",
+        "A plain coroutine and asyncio wait in this process only; a restart loses what they "
+        "wait for.",
+        "sleep for asyncio.sleep, together for gather and TaskGroup, first for wait, first "
+        "with after for timeout and wait_for, a Signal for Queue and Event, a step for "
+        "to_thread and your own coroutines.",
     ),
     "PD106": Code(
         "An await where it can have no place of its own.",
@@ -66,14 +69,16 @@ CODES: Mapping[str, Code] = {
         "Put the await on its own line and give the result a name.",
     ),
     "PD107": Code(
-        "An order of evaluation that is easy to misread.",
-        "What stands around the await would run before it in Python, and after a restart again.",
+        "Warning: an order of evaluation that is easy to misread.",
+        "A call between two awaits runs in the middle of the line. Python's order is kept, "
+        "whatever it is.",
         "Give the first result a name.",
     ),
     "PD108": Code(
-        "Code that is made at run time, or an inner function that awaits.",
-        "The net cannot see inside it.",
-        "Write it out, or make it a step.",
+        "Code that is made at run time: eval, a nested async def or class, a decorator "
+        "inside.",
+        "The net cannot see inside it, and after a restart it is another one.",
+        "Write it out, define it at the top of the module, or make it a step.",
     ),
     "PD109": Code(
         "`global` or `nonlocal` in a workflow.",
@@ -96,9 +101,10 @@ CODES: Mapping[str, Code] = {
         "Put it into a file or a notebook cell.",
     ),
     "PD113": Code(
-        "Arguments by `*` or `**`.",
-        "A frame needs one type per name.",
-        "Name the arguments.",
+        "Arguments that do not say which parameter they are for.",
+        "A frame needs one type per name, so `*` and `**` cannot be stored; others do not "
+        "fit the step.",
+        "Pass each parameter once, by position or by name.",
     ),
     "PD114": Code(
         "Which step is called is decided at run time.",
@@ -106,14 +112,14 @@ CODES: Mapping[str, Code] = {
         "Choose with if or match between calls by name.",
     ),
     "PD115": Code(
-        "`for` over something that can be read once only.",
-        "A one-time iterator cannot be resumed.",
-        "Take a list first.",
+        "`for` with an await, over something that cannot be resumed.",
+        "A one-time iterator is spent after a restart, and a set has no order to go on in.",
+        "Take a list first, or sorted(...).",
     ),
     "PD116": Code(
-        "A construct that is not supported yet.",
+        "A construct or word that is not supported yet.",
         "It is refused by name, so that it is never compiled wrongly.",
-        "Write it with if, while, for, try and steps.",
+        "Write it with if, while, for, match, try and steps; the message says how.",
     ),
     "PD201": Code(
         "A value that cannot be stored is alive across an await.",
@@ -141,7 +147,7 @@ CODES: Mapping[str, Code] = {
         "Name the type.",
     ),
     "PD206": Code(
-        "Two call sites have one name.",
+        "Warning: two call sites have one name.",
         "The second is numbered, so an edit in between moves the number.",
         'Name it: step.named("second try")(...).',
     ),
@@ -156,14 +162,15 @@ CODES: Mapping[str, Code] = {
         "Copy one of them.",
     ),
     "PD213": Code(
-        "A loop changes the name it runs over.",
-        "The loop keeps its first view.",
-        "Use another name inside.",
+        "Warning: a loop changes what it runs over.",
+        "The loop keeps its first view; plain Python would see the change.",
+        "Collect into another list, or say that it is meant: for x in list(xs).",
     ),
     "PD220": Code(
-        "An outside effect between two awaits.",
-        "A crash repeats that code silently.",
-        "Make it a step and say which effect it has.",
+        "Code between two awaits reaches outside; for clocks and dice it is a warning.",
+        "A crash repeats that code silently, and nothing records what it did or drew. It is "
+        "a lint: what a method of a local object does is not known.",
+        "Make it a step and say which effect it has; now() for the time.",
     ),
     "PD221": Code(
         "Code between two awaits gave two answers for equal inputs.",
@@ -171,14 +178,15 @@ CODES: Mapping[str, Code] = {
         "Put it into a step, or use now().",
     ),
     "PD230": Code(
-        "A handler that takes everything around an await.",
+        "A handler around an await that takes everything, cancellation too.",
         "It would swallow cancellation.",
         "except Exception:",
     ),
     "PD231": Code(
-        "An exception type that cannot be stored or imported again.",
-        "After a restart nothing could be compared with it.",
-        "Raise an exception of plain arguments from the step.",
+        "A handler for an exception type that cannot be stored or imported again.",
+        "Exceptions are stored and made again by cls(*args); this one could not be "
+        "compared.",
+        "Raise an exception of plain arguments, defined in a module, from the step.",
     ),
     "PD301": Code(
         "A step that may fail for good follows an irreversible one in a saga.",

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from .codes import CODES, FAMILIES
+from .examples import EXAMPLES, PRELUDE
 from .meanings import MEANINGS
 from .site import cell, plain
 
@@ -21,7 +22,7 @@ stands here.
 
 def codes() -> str:
     """The page of all error codes, and of the properties that `perdure check` decides."""
-    parts = [_HEAD]
+    parts = [_HEAD, f"The examples stand behind these lines:\n\n```python\n{PRELUDE}```\n"]
     for prefix, about in FAMILIES.items():
         pages = {name: page for name, page in CODES.items() if name.startswith(prefix)}
         if pages:
@@ -31,12 +32,21 @@ def codes() -> str:
             parts.append(f"{_text(page.says)}\n")
             parts.append(f"Why: {_text(page.why)}\n")
             parts.append(f"Fix: {_text(page.fix)}\n")
+            parts += _examples(name)
     parts.append("## Properties\n")
     parts.append("What `perdure check` answers, with the evidence it has: *proved* for all runs,")
     parts.append("*explored* (every reachable state was visited), or *inconclusive*.\n")
     parts.append("| property | meaning |\n| --- | --- |")
     parts += [f"| `{name}` | {cell(says)} |" for name, says in MEANINGS.items()]
     return "\n".join(parts) + "\n"
+
+
+def _examples(name: str) -> Iterator[str]:
+    """What gets the code, and the same said without it."""
+    example = EXAMPLES.get(name)
+    if example is not None:
+        yield f"Bad:\n\n```python\n{example.bad}```\n"
+        yield f"Good:\n\n```python\n{example.good}```\n"
 
 
 def _text(text: str) -> str:

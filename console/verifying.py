@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ..model.analysis import Finding as Found
 from ..model.analysis import Report, Severity, check
 from ..model.compiler import compile_workflow
-from ..model.compiler.findings import Finding
+from ..model.compiler.findings import Finding, ignored
 from ..model.language.workflows import Workflow
 from ..model.net import Net
 from ..model.problems import told
@@ -58,7 +59,14 @@ def verify(
 ) -> Verified:
     """Compile and check one workflow; raises `CompileError` and `UnknownProperty`."""
     program = compile_workflow(workflow)
-    return Verified(program, verify_net(program.net, properties, limits, end))
+    report = verify_net(program.net, properties, limits, end)
+    heard = tuple(f for f in report.findings if not _ignored(f))
+    return Verified(program, replace(report, findings=heard))
+
+
+def _ignored(f: Found) -> bool:
+    """Whether the author ignores a warning by a comment in the source; errors stay."""
+    return f.severity is Severity.WARNING and f.span is not None and ignored(f.code, f.span)
 
 
 def verify_net(

@@ -105,3 +105,11 @@ def fill(body: Body, payloads: Mapping[str, bytes]) -> Body:
 def raws(values: Mapping[str, Any]) -> dict[str, Raw]:
     """The raw bytes of sealed values, for field `d`."""
     return {name: Raw(value.raw) for name, value in values.items()}
+
+
+def told(error: BaseException) -> str:
+    """An exception in one line; its `__str__` is user code and may raise too."""
+    try:
+        return plain(f"{type(error).__name__}: {error}")
+    except Exception:
+        return type(error).__name__

@@ -223,7 +223,7 @@ class Caller:
             await self._refused(instance, call, step, running, error)
         else:
             self._end(instance, call)
-            why = f"it raised {_told(error)}"
+            why = f"it raised {bodies.told(error)}"
             self._fire(instance, call, TransitionKind.CRASH, said={"why": why})
         self.driver.pump(instance)
         return True
@@ -429,7 +429,7 @@ class Caller:
         count = before.tries + 1 if before else 1
         wait = retry.wait_seconds(count)
         first = before.first_at if before else now
-        text = _told(error)
+        text = bodies.told(error)
         row = AttemptRow(instance.id, name, count, first, now + int(wait * 1e6), text)
         instance.attempts[name] = row
         instance.append().count([row], [])
@@ -476,14 +476,6 @@ def _nothing() -> None:
 
 class _Stuck(Exception):
     """Rolls a transactional step back whose glue got stuck."""
-
-
-def _told(error: BaseException) -> str:
-    """An exception in one line; its `__str__` is user code and may raise too."""
-    try:
-        return bodies.plain(f"{type(error).__name__}: {error}")
-    except Exception:
-        return type(error).__name__
 
 
 class _Again(Exception):

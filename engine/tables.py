@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
-REVISION = 1
+REVISION = 2
 metadata = MetaData()
 
 schema = Table("perdure_schema", metadata, Column("revision", Integer, nullable=False))

@@ -250,8 +250,10 @@ class _History:
 
     def may_call(self, call: Called) -> Iterator[Broken]:
         """Judge a request on its arrival."""
-        effect = self.net.sites[call.site]["effect"]
-        if effect not in _WITH_INTENT:
+        site = self.net.sites.get(call.site)
+        # None: another workflow was started under this key and refused; what it looked at meanwhile
+        # is no part of this history, and what it landed is judged from the ledger.
+        if site is None or site["effect"] not in _WITH_INTENT:
             return
         attempt = self.attempts.get(call.key)
         if attempt is None:

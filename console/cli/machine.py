@@ -14,7 +14,8 @@ from typing import Any
 
 import click
 
-from ..codes import CODES, family
+from ..codes import CODES
+from ..explaining import documented, explained
 from .answers import (
     EXTRAS,
     NO_STORE,
@@ -174,9 +175,6 @@ def explain(code: str | None, format: str) -> None:
         answer(format, listing, fields(list(listing.items())))
         return
     name = code.upper()
-    page = CODES.get(name)
-    if page is None:
+    if name not in CODES:
         raise Refusal(f"there is no code {code}", "`perdure explain` lists them")
-    document = {"code": name, "about": family(name), **page._asdict()}
-    text = f"{name}  {page.says}\n  about  {family(name)}\n  why    {page.why}\n  fix    {page.fix}"
-    answer(format, document, text)
+    answer(format, documented(name), explained(name))

@@ -13,10 +13,10 @@ from alembic.runtime.migration import MigrationContext
 
 from ..errors import SchemaMismatch
 from ..sqlite_link import Link
-from . import r0001
+from . import r0001, r0002
 
 Step = Callable[[Operations], None]
-STEPS: Mapping[int, Step] = {1: r0001.upgrade}
+STEPS: Mapping[int, Step] = {1: r0001.upgrade, 2: r0002.upgrade}
 """By the revision that a step leads to; each stays as it was when that revision was released."""
 
 

@@ -75,8 +75,8 @@ class Calls:
             return StepCall(id=number, span=span, site=site, step=who.step, binds=binds)
         if isinstance(who, TimerCallee):
             name = build.names.unique("timer")
-            nodes = [*call.args, *(k.value for k in call.keywords)]
-            variable = self._argument(nodes[0], name, who.parameter, rebound(call), None)
+            span_or_moment = call.args[0] if call.args else _none(call)
+            variable = self._argument(span_or_moment, name, who.parameter, rebound(call), None)
             passed = ((who.parameter, variable),)
             site = Site(name, SiteKind.TIMER, who.word, arguments=passed, span=span)
             return Wait(id=number, span=span, sites=(site,), signals=(None,), binds=binds)

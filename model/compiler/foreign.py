@@ -16,7 +16,7 @@ from ..language.steps import Step
 from ..language.waits import Signal
 from ..language.workflows import Workflow
 from .build import Builder
-from .callees import ForkCallee, callee, is_saga
+from .callees import ForkCallee, SignalCallee, TimerCallee, callee, is_saga
 from .edits import replaced, source, spelled, wrapped
 from .instead import ASYNCHRONOUS, FUTURE, LIBRARIES
 from .kinds import Kinds
@@ -87,9 +87,7 @@ class _Walk:
             text = f"`{condition(call)}` makes a call that nobody awaits"
             why = "nothing happens until it is awaited, and no place waits for it"
             fix = f"await {source(self.build.file, call)}"
-            edits = wrapped(self.build, call, "(await ", ")")
-            if self.statement_of(call):
-                edits = wrapped(self.build, call, "await ")
+            edits = wrapped(self.build, call, "await ") if self.whole(call) else ()
             self.build.problem("PD110", call, text, why, fix, edits=edits)
             self.excuse(call)
             return
@@ -100,13 +98,17 @@ class _Walk:
         if isinstance(call.func, (ast.Name, ast.Attribute)):
             self.future(call.func)
 
-    def statement_of(self, call: ast.Call) -> bool:
-        """Whether the call is a whole statement or a whole value, so an await needs no brackets."""
+    def whole(self, call: ast.Call) -> bool:
+        """Whether the call is a whole statement or value, so that a bare await is all it needs."""
         for node in ast.walk(self.function.node):
             match node:
-                case ast.Expr(value=value) | ast.Return(value=value) | ast.Assign(value=value):
-                    if value is call:
-                        return True
+                case ast.Expr(value=value) | ast.Return(value=value) if value is call:
+                    return True
+                case ast.Assign(targets=[ast.Name(id=name)], value=value) if value is call:
+                    return not any(
+                        isinstance(n, ast.Await) and getattr(n.value, "id", "") == name
+                        for n in ast.walk(self.function.node)
+                    )
                 case _:
                     pass
         return False
@@ -126,8 +128,33 @@ class _Walk:
         if isinstance(node.func, ast.Call):
             self.excused.add(id(node.func))  # step.named("…")
         if isinstance(who, ForkCallee):
-            for part in node.args:
-                self.branch(part, who.word)
+            self.fork(node, who.word)
+        elif isinstance(who, (TimerCallee, SignalCallee)):
+            self.one(node, who)
+
+    def one(self, call: ast.Call, who: TimerCallee | SignalCallee) -> None:
+        """A wait takes what its word says, by position."""
+        wanted = isinstance(who, TimerCallee)
+        starred = any(isinstance(a, ast.Starred) for a in call.args)
+        if call.keywords or starred or len(call.args) != wanted:
+            text = f"`{condition(call)}` does not say what to wait for"
+            fix = f"{who.word}(...) with one argument" if wanted else f"{condition(call.func)}()"
+            self.build.problem("PD113", call, text, "a wait is stored with what it waits for", fix)
+
+    def fork(self, call: ast.Call, word: str) -> None:
+        for part in call.args:
+            self.branch(part, word)
+        for keyword in call.keywords:
+            text = f"{word}(...) takes calls by position only"
+            why = "results come in the order of the calls"
+            self.build.problem("PD113", keyword.value, text, why, f"{word}(a(...), b(...))")
+            self.excuse(keyword.value)
+        starred = any(isinstance(a, ast.Starred) for a in call.args)
+        if len(call.args) < 2 and not starred:
+            text = f"{word}(...) of {len(call.args)} calls"
+            why = f"{word} is about several"
+            fix = f"{word}(a(...), b(...)), or await the one call alone"
+            self.build.problem("PD414", call, text, why, fix)
 
     def branch(self, part: ast.expr, word: str) -> None:
         who = callee(part, self.resolve)
@@ -146,6 +173,8 @@ class _Walk:
             self.refuse(part)
         else:
             self.excused.add(id(part))
+            if isinstance(part, ast.Call) and isinstance(who, (TimerCallee, SignalCallee)):
+                self.one(part, who)
             if isinstance(part, ast.Call) and isinstance(part.func, ast.Call):
                 self.excused.add(id(part.func))
 
@@ -165,7 +194,9 @@ class _Walk:
             self.uncalled(node, isinstance(target, Step))
         elif self.future(func):
             return
-        elif self.dynamic(func):
+        elif isinstance(node, (ast.IfExp, ast.BoolOp)) or (
+            isinstance(node, ast.Call) and self.dynamic(func)
+        ):
             text = f"which step `{condition(func)}` is, is decided at run time"
             why = "which steps can run must be known before"
             fix = "match between calls by name: `case 'a': await a(...)`"

@@ -35,6 +35,7 @@ def known_as(value: object) -> str:
     if not isinstance(name, str):
         value = type(value)
         name = value.__qualname__
+    name = name.rpartition("<locals>.")[2]
     module: Any = getattr(value, "__module__", None)
     return f"{_plain(module)}.{name}" if isinstance(module, str) else str(name)
 

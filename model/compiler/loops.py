@@ -24,7 +24,8 @@ _GOOD = (list, tuple, range, str, bytes, dict, enumerate, zip, collections.deque
          collections.abc.Sequence, collections.abc.Mapping, collections.abc.KeysView,
          collections.abc.ValuesView, collections.abc.ItemsView)  # fmt: skip
 _CALLS: tuple[Any, ...] = (range, enumerate, zip, list, tuple, sorted, dict, str, bytes, reversed)
-_ONCE: tuple[Any, ...] = (iter, map, filter, open)
+_MAPPED: tuple[Any, ...] = (map, filter)
+_ONCE: tuple[Any, ...] = (iter, open, *_MAPPED)
 _CHANGES = frozenset({
     "add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem",
     "popleft", "remove", "reverse", "setdefault", "sort", "update",
@@ -48,7 +49,11 @@ def _iterable(node: ast.expr, function: Function, kinds: Kinds, build: Builder) 
     why = "it has no order to go on in" if ordered else "it can be read once only, not resumed"
     take = "sorted" if ordered else "list"
     fix = f"{take}({condition(node)})   # taken once, before the loop"
-    build.problem("PD115", node, text, why, fix, edits=wrapped(build, node, f"{take}(", ")"))
+    # What a list of mapped things holds is not known: a comprehension says it.
+    mapped = isinstance(node, ast.Call) and any(function.resolve(node.func) is m for m in _MAPPED)
+    edits = () if mapped else wrapped(build, node, f"{take}(", ")")
+    fix = "[change(x) for x in xs]   # taken once, before the loop" if mapped else fix
+    build.problem("PD115", node, text, why, fix, edits=edits)
 
 
 def _unfit(node: ast.expr, function: Function, kinds: Kinds) -> str:

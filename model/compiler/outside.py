@@ -46,7 +46,7 @@ _CLOCKS = """
     """
 _RANDOM = "random secrets uuid.uuid1 uuid.uuid4 os.urandom numpy.random"
 _PLACE = """
-    os.environ os.getenv os._Environ os.getpid os.getlogin os.uname os.cpu_count platform sys.argv
+    os.environ os.getenv os._Environ os.getpid os.getlogin os.uname os.cpu_count platform
     """
 _HARMLESS = """
     os.path os.fspath os.fsencode os.fsdecode os.PathLike os.sep time.struct_time time.strptime

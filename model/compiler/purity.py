@@ -26,9 +26,11 @@ _GUESS = "after a crash it may come out otherwise, and the log cannot tell why"
 
 def purity(function: Function, build: Builder) -> None:
     """Report what the sync code of a workflow, and its helpers, do outside."""
+    told: set[int] = set()  # in `Thread(...).start()` one finding is enough
     for node in _walked(function.node.body):
-        if isinstance(node, ast.Call):
-            _call(node, function, build)
+        if isinstance(node, ast.Call) and id(node) not in told:
+            if _call(node, function, build):
+                told |= {id(n) for n in ast.walk(node.func)}
         elif isinstance(node, ast.Subscript):
             _setting(node, function, build)
 
@@ -38,23 +40,25 @@ def _walked(nodes: list[ast.stmt]) -> Iterator[ast.AST]:
         yield from ast.walk(node)
 
 
-def _call(node: ast.Call, function: Function, build: Builder) -> None:
+def _call(node: ast.Call, function: Function, build: Builder) -> bool:
     target = reach(node.func, function.resolve)
     if target is None:
-        return
-    name, shown = known_as(target), condition(node.func)
+        return False
+    name, shown = _name(node.func, target, function.resolve), condition(node.func)
     if name in CODE or (name == "builtins.vars" and not node.args):
         text = f"the net cannot see inside `{shown}`"
         why = "it makes code or names at run time"
         build.problem("PD108", node, text, why, "write it out, or make it a step")
-        return
+        return True
     found = touch(name)
     if found is not None:
         _report(node, f"`{shown}` {found.does}", found, build)
-        return
-    for inner, line in _helper(target, function):
+        return True
+    helped = _helper(target, function)
+    for inner, line in helped:
         text = f"`{shown}` calls `{inner[0]}` (line {line}), which {inner[1].does}"
         _report(node, text, inner[1], build)
+    return bool(helped)
 
 
 def _report(node: ast.AST, text: str, found: Touch, build: Builder) -> None:
@@ -88,17 +92,26 @@ def _helper(target: object, function: Function) -> list[tuple[tuple[str, Touch],
     seen: dict[str, tuple[tuple[str, Touch], int]] = {}
     for node in ast.walk(found.node):
         if isinstance(node, ast.Call):
-            name = _known(node.func, found.resolve)
-            does = touch(name)
+            does = touch(_known(node.func, found.resolve))
             if does is not None:
                 shown = condition(node.func)
                 seen.setdefault(shown, ((shown, does), node.lineno))
     return list(seen.values())
 
 
+def _name(func: ast.expr, target: object, resolve: Resolve) -> str:
+    """The dotted name of a callee; a method that is only inherited is its object's."""
+    name = known_as(target)
+    if touch(name) is None and isinstance(func, ast.Attribute):
+        owner = reach(func.value, resolve)
+        if owner is not None and not isinstance(owner, (types.ModuleType, type)):
+            return f"{known_as(owner)}.{func.attr}"
+    return name
+
+
 def _known(node: ast.expr, resolve: Resolve) -> str:
     target = reach(node, resolve)
-    return known_as(target) if target is not None else ""
+    return _name(node, target, resolve) if target is not None else ""
 
 
 def _package(fn: types.FunctionType | types.MethodType) -> str:

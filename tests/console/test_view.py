@@ -123,11 +123,13 @@ async def test_the_state_at_each_record_is_the_state_there_was(engine: Engine) -
         await (await engine.start(cli_shop.buy("Ada"), id="a")).result()
         seen = await view.view(store_of(engine), "a")
         assert seen.definition is not None and seen.state is not None and seen.net is not None
-        records = await store_of(engine).log(seen.row.id)
-    places = [
-        [t["place"] for t in view.marking(seen.net, view.state_at(seen.definition, records, n))]
-        for n in range(len(records))
-    ]
+        store = store_of(engine)
+        records = await store.log(seen.row.id)
+        states = [
+            await view.state_at(store, seen.row, seen.definition, records, n)
+            for n in range(len(records))
+        ]
+    places = [[t["place"] for t in view.marking(seen.net, state)] for state in states]
     assert places[0] == ["start"]
     assert places[-1] == [t["place"] for t in tokens(seen)] == ["done"]
     assert any("during charge" in marking for marking in places)

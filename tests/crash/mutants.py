@@ -108,7 +108,7 @@ MUTANTS = [
         "no fence",
         no_fence,
         "sequence",
-        "after world.step price 1",
+        "after store.append 2",
         Kind.STOPPED,
         Rule.FENCED,
     ),
@@ -134,6 +134,6 @@ MUTANTS = [
         "parallel",
         "after store.append 2",
         Kind.COMMITTED,
-        Rule.ORDER,
+        Rule.FIRING,
     ),
 ]

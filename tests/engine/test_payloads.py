@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from perdure import Engine, Signal, observe, transactional, workflow
+from perdure import Engine, Signal, idempotent, observe, transactional, workflow
 from perdure.engine import checkpoint, kept
 from perdure.engine.audit import Audited, audit
 from perdure.engine.bodies import Body, Raw, decode, encode, fill, refer
@@ -40,9 +40,15 @@ async def measure(text: str) -> int:
     return len(text)
 
 
+@idempotent
+async def begin() -> None:
+    """Behind it the execution is durable: before that no payload can be kept for it."""
+
+
 @workflow
 async def carries(size: int) -> str:
     """A large value lives over a wait and comes out as result."""
+    await begin()
     found = await read("a", size)
     again = await read("a", size)
     word = await go.wait()
@@ -171,7 +177,7 @@ def test_folding_in_a_process_without_the_users_code_resolves_references(large: 
 
     shown = msgspec.json.decode(told("show", "x", "--format", "json"))
     assert shown["value"] == "b" + "a" * LARGE
-    log = msgspec.json.decode(told("log", "x", "--at", "2", "--format", "json"))
+    log = msgspec.json.decode(told("log", "x", "--at", "3", "--format", "json"))
     frames = [token["frame"] for token in log["marking"]]
     assert any(frame.get("found") == "a" * LARGE for frame in frames)
     assert "payload" in told("log", "x")

@@ -111,7 +111,7 @@ async def test_a_final_execution_goes_with_all_its_rows(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE perdure_schema SET revision = 2",
+        "UPDATE perdure_schema SET revision = revision + 1",
         "DELETE FROM perdure_schema",
         "DROP TRIGGER log_never_changes",
         "DROP TABLE payload",
