@@ -255,12 +255,18 @@ class _History:
         if attempt.state == "undone" and landing is not None and key not in undone:
             yield self._broken(Rule.UNDO, f"{attempt.site} {key} is told as undone, and stands")
 
+    def effect(self, call: Called) -> str:
+        """The class of what was called; "" of a step that this net has not.
+
+        Another workflow was started under the same key, then, and refused: what it looked at
+        meanwhile is no part of this history, and what it landed is judged from the ledger.
+        """
+        site = self.net.sites.get(call.site)
+        return "" if site is None else site["effect"]
+
     def may_call(self, call: Called) -> Iterator[Broken]:
         """Judge a request on its arrival."""
-        site = self.net.sites.get(call.site)
-        # None: another workflow was started under this key and refused; what it looked at meanwhile
-        # is no part of this history, and what it landed is judged from the ledger.
-        if site is None or site["effect"] not in _WITH_INTENT:
+        if self.effect(call) not in _WITH_INTENT:
             return
         attempt = self.attempts.get(call.key)
         if attempt is None:
@@ -312,7 +318,7 @@ class Oracle:
             history = by_key.get(call.execution)
             if history is None:
                 self._early.append(call)
-            elif history.net.sites[call.site]["effect"] not in _WITHOUT_EFFECT:
+            elif history.effect(call) not in ("", *_WITHOUT_EFFECT):
                 yield Broken(Rule.INTENT_FIRST, call.execution, f"{call.site} came before record 0")
         for call in ledger.calls[self._call_count :]:
             history = by_key.get(call.execution)
@@ -320,7 +326,7 @@ class Oracle:
                 self._early.append(call)
                 continue
             yield from history.may_call(call)
-            if call.role == "step" and history.net.sites[call.site]["effect"] in _WITH_INTENT:
+            if call.role == "step" and history.effect(call) in _WITH_INTENT:
                 self._called[call.execution, call.site, call.key] += 1
                 if self._called[call.execution, call.site, call.key] > 1:
                     yield Broken(Rule.ONE_CALL, call.execution, f"{call.site} {call.key}")
