@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,3 +145,23 @@ def test_a_cancelled_order_is_undone_or_past_its_pivot(folder: Path) -> None:
         saga = {"reserve_stock", "book_courier", "charge_card"}
         assert standing - {"email_receipt"} in (set(), saga), str(fault)
         assert outcome.status != "done" or "email_receipt" in standing, str(fault)
+
+
+def test_the_manual_tells_the_figures_that_are_asserted(root: Path) -> None:
+    """Each row of docs/crash-testing.md holds the numbers of counts.py, and the sums are sums."""
+    page = (root / "docs" / "crash-testing.md").read_text(encoding="utf-8")
+    rows = {
+        line.split("`")[1]: [int(n) for n in re.findall(r"\d+", line)]
+        for line in page.splitlines()
+        if line.startswith("| `") and line.split("`")[1] in COUNTS
+    }
+    assert rows == {
+        name: [
+            *(count.boundaries, count.faults, *count.outcomes.values()),
+            *(CANCELLED[name].faults, *CANCELLED[name].outcomes.values()),
+        ]
+        for name, count in COUNTS.items()
+    }
+    sums = [sum(c.boundaries for c in COUNTS.values()), sum(c.faults for c in COUNTS.values())]
+    assert f"| together | {sums[0]} | {sums[1]} |" in page
+    assert f"| {sum(c.faults for c in CANCELLED.values())} | |" in page
