@@ -128,20 +128,22 @@ class Committer:
 
     def _batch(self) -> list[Instance]:
         chosen: list[Instance] = []
+        over: list[Instance] = []  # lost, or ended: what they still say is of no tenure of ours
         records = size = 0
         for instance in self._queue:
             pending = instance.pending
+            if not instance.alive:
+                over.append(instance)
+                continue
             if pending is None or instance.flying is not None or instance.held:
                 continue
-            if not instance.alive:
-                continue  # lost, or over: what it still says is of no tenure of ours
             records += len(pending.records)
             size += sum(len(r.body) for r in pending.records)
             if chosen and (records > RECORDS_MAX or size > BYTES_MAX):
                 self._urgent = True  # the rest is the next batch
                 break
             chosen.append(instance)
-        for instance in chosen:
+        for instance in (*chosen, *over):
             del self._queue[instance]
         if not chosen:
             # Nothing to write, or held by a transactional step, which calls `dirty` at its end.
