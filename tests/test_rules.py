@@ -1,6 +1,7 @@
 """The table of the engine's rules is true: complete, and each test it names exists.
 
-Here lives only the check of docs/rules.md; what a rule means is shown by the tests it names, never here.
+Here lives only the check of docs/rules.md; what a rule means is never shown here, but by those
+tests.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def rows() -> dict[int, str]:
 
 
 @cache
-def tests_in(path: str) -> frozenset[str]:
+def defined_in(path: str) -> frozenset[str]:
     """The names of the test functions of a file, those of its classes too."""
     tree = ast.parse((ROOT / path).read_text()) if (ROOT / path).exists() else ast.Module([], [])
     found = (
@@ -51,7 +52,7 @@ def test_every_test_named_in_the_table_exists() -> None:
         wrong += [
             f"rule {number}: {path} has no {name}"
             for path, name in named
-            if name not in tests_in(path)
+            if name not in defined_in(path)
         ]
     assert not wrong, "\n".join(wrong)
 
