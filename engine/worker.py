@@ -84,7 +84,7 @@ class Worker:
         self.retired = ""  # why it drained itself
         self.finished: Callable[[str, tuple[Status, Body] | None], None] = _ignore
         self.quarantine = Quarantine(store, clock, lambda: self.session, self._begin, self._beside)
-        self.refused = Refused(store, lambda: self.session, self._told)
+        self.refused = Refused(store, lambda: self.session, self._told, self.kick)
         self._wake = asyncio.Event()
         self._look_for_work = self._look_for_mail = True
         self._stopping = False
