@@ -74,12 +74,21 @@ class UserWorld:
             if task is not None and task.cancelling():
                 raise
             raise StepFailed("asyncio.CancelledError", "raised inside the step") from None
-        except (Exception, GeneratorExit):  # the latter: our own coroutine is being closed
+        except Exception:
             raise
         except BaseException as error:
+            if isinstance(error, GeneratorExit) and _current_task() is not task:
+                raise  # our own coroutine is being closed, by whoever drops it
             raise StepFailed(type(error).__name__, f"the step raised {error!r}") from error
         finally:
             INSIDE.set(False)
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs
+        return None
 
 
 def _bound(invocation: Invocation) -> tuple[Callable[[], Any], bool]:
