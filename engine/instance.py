@@ -293,7 +293,11 @@ class Instance:
             later = self.pending.records if self.pending is not None else []
             self.tail = Tail.behind(later, checkpoint.cost(flying.change.checkpoint))
         ready = [start for seq, start in self.starts if seq <= self.durable]
-        if ready:
+        if len(ready) == len(self.starts):
+            self.starts = []
+            for start in ready:
+                start()
+        elif ready:
             self.starts = [(seq, start) for seq, start in self.starts if seq > self.durable]
             for start in ready:
                 start()

@@ -12,7 +12,7 @@ transition into `in doubt X`, a token `before X` simply wants its call again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
 
@@ -25,7 +25,6 @@ from ..model.marking import (
     Moment,
     Token,
     Wiring,
-    enabled,
     wire,
 )
 from ..model.net import Net, PlaceKind, Site, SiteKind, TransitionKind
@@ -34,6 +33,7 @@ from .bodies import NOTHING, Body, Raw, raws
 from .kept import Kept, Make, grown, suffix
 from .moments import due, moment_of
 from .records import NO_TRANSITION, Kind
+from .resting import WANTING, Rest, rest
 from .status import Status
 
 ERROR = "$error"
@@ -143,43 +143,33 @@ def key_of(state: State, origin: str, site: str) -> str:
 # --- what may happen ----------------------------------------------------------------------------
 
 
+def at_rest(wiring: Wiring, state: State) -> Rest:
+    """What the marked places of a state permit and ask for."""
+    return rest(wiring, tuple(state.marking))
+
+
 def next_auto(wiring: Wiring, state: State, durable: int) -> int | None:
     """A transition that needs nothing but the marking, or None. Drains and joins come first.
 
     No code runs behind an outcome of a call with an intent before it is durable (`go on`).
     """
-    found: int | None = None
-    for place, token in state.marking.items():
-        for transition in wiring.autos[place]:
-            if not enabled(wiring, state.marking, transition):
-                continue
-            told = wiring.net.transitions[transition]
-            if told.kind is TransitionKind.GO_ON and token.seq > durable:
-                continue
-            if told.kind is TransitionKind.UNDONE and token.frame[told.stack]:
-                continue
-            if told.kind in (TransitionKind.DRAIN, TransitionKind.JOIN):
-                return transition
-            if found is None:
-                found = transition
-    return found
+    for transition, place, kind in rest(wiring, tuple(state.marking)).autos:
+        token = state.marking[place]
+        if kind is TransitionKind.GO_ON and token.seq > durable:
+            continue
+        told = wiring.net.transitions[transition]
+        if kind is TransitionKind.UNDONE and token.frame[told.stack]:
+            continue
+        return transition
+    return None
 
 
 def next_intent(wiring: Wiring, state: State, later: Collection[str] = ()) -> int | None:
     """An intent that the marking asks for, or None; none of the sites whose turn comes `later`."""
-    for transition in intents(wiring, state):
+    for transition in rest(wiring, tuple(state.marking)).intents:
         if wiring.net.transitions[transition].site not in later:
             return transition
     return None
-
-
-def intents(wiring: Wiring, state: State) -> list[int]:
-    """The intents that the marking asks for, one for each call."""
-    return [
-        found[0]
-        for place in state.marking
-        if (found := wiring.by_kind.get((place, TransitionKind.INTENT)))
-    ]
 
 
 def lost(wiring: Wiring, state: State) -> list[int]:
@@ -193,20 +183,19 @@ def lost(wiring: Wiring, state: State) -> list[int]:
 
 def final_status(wiring: Wiring, state: State) -> Status | None:
     """The status of an execution whose net has ended, else None."""
-    for place in wiring.final:
-        if place in state.marking:
-            return Status(wiring.net.places[place].kind.value)
-    return None
+    return rest(wiring, tuple(state.marking)).final
 
 
 def wants(program: HasNet, state: State, origin: str) -> list[Want]:
     """What the marking asks for, token by token in the order they came to rest."""
-    wiring = wire(program.net)
+    wiring, marking = wire(program.net), state.marking
+    places: Sequence[int] = rest(wiring, tuple(marking)).wanting
+    if len(places) > 1:
+        places = sorted(places, key=lambda place: (marking[place].seq, place))
     found: list[Want] = []
-    for place, token in sorted(state.marking.items(), key=lambda item: (item[1].seq, item[0])):
-        kind = program.net.places[place].kind
-        if kind in _SEEKERS:
-            found += _SEEKERS[kind](wiring, state, origin, place, token)
+    for place in places:
+        seeker = _SEEKERS[wiring.net.places[place].kind]
+        found += seeker(wiring, state, origin, place, marking[place])
     return found
 
 
@@ -266,6 +255,7 @@ _SEEKERS: Mapping[PlaceKind, Callable[[Wiring, State, str, int, Token], list[Wan
     PlaceKind.UNDOING: _undo_wants,
     PlaceKind.WAITING: _wait_wants,
 }
+assert _SEEKERS.keys() == WANTING
 
 
 def _arguments(site: Site, token: Token) -> tuple[Any, ...]:

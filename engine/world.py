@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..model.errors import StepFailed
 from ..model.language.ambient import EFFECT_KEY, EFFECT_ORDER
@@ -22,8 +21,7 @@ def _nothing(result: Any) -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(NamedTuple):
     """One attempt of one call. `role` is "step", "probe" or "undo"; `arguments` are decoded values.
 
     For an undo, `arguments` is what its form takes: the result, or the result and the arguments.
@@ -64,12 +62,12 @@ class UserWorld:
         EFFECT_KEY.set(invocation.key)
         EFFECT_ORDER.set(invocation.order)
         call, is_async = _bound(invocation)
-        task = asyncio.current_task()
         try:
             if is_async:
                 return await call()
             return await self.threads.call(call, invocation.late)
         except asyncio.CancelledError:
+            task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
             raise StepFailed("asyncio.CancelledError", "raised inside the step") from None

@@ -120,6 +120,11 @@ def bound(
     return tuple(arguments.arguments.values())
 
 
+def keywords_only(signature: inspect.Signature) -> bool:
+    """Whether a parameter can be given by its name alone."""
+    return any(p.kind is p.KEYWORD_ONLY for p in signature.parameters.values())
+
+
 def spread(
     signature: inspect.Signature, values: Sequence[Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
