@@ -356,7 +356,7 @@ class _Judge:
         if row.checkpoint is None or row.checkpoint_seq != seq:
             return
         payloads = {digest: raw or b"" for digest, raw in self.history.payloads.items()}
-        state = state._replace(marking=resolved(state.marking, payloads, stored))
+        state = msgspec.structs.replace(state, marking=resolved(state.marking, payloads, stored))
         if not checkpoint.like(self.net, state, row.checkpoint):
             self._say("row", seq, "the checkpoint is not what the records lead to")
 

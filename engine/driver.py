@@ -24,6 +24,7 @@ from .committer import Committer
 from .instance import Instance, Wish
 from .kernel import Call, Doubt, Wait, Want, counter
 from .records import NO_TRANSITION, Kind
+from .resting import Rest
 from .store import AttemptRow, MessageRow, Status, Store
 
 KEEP_SECONDS = 1
@@ -111,18 +112,18 @@ class Driver:
     def _pump(self, instance: Instance) -> None:
         if not instance.alive or instance.leaving or instance.waiting or instance.lent is not None:
             return
-        while instance.stuck is None and self._advance(instance):
-            pass
+        rest = kernel.at_rest(instance.wiring, instance.state)
+        while instance.stuck is None and self._advance(instance, rest):
+            rest = kernel.at_rest(instance.wiring, instance.state)
         if instance.stuck is not None:
             self._leave_stalled(instance)
-        elif kernel.at_rest(instance.wiring, instance.state).final is not None:
-            self._finish(instance)
+        elif rest.final is not None:
+            self._finish(instance, rest.final)
         else:
-            self._settle_wants(instance)
+            self._settle_wants(instance, rest)
 
-    def _advance(self, instance: Instance) -> bool:
+    def _advance(self, instance: Instance, rest: Rest) -> bool:
         wiring, state = instance.wiring, instance.state
-        rest = kernel.at_rest(wiring, state)
         transition = kernel.next_auto(wiring, state, instance.durable) if rest.autos else None
         if (
             transition is None
@@ -175,18 +176,18 @@ class Driver:
 
     # --- what is left to wait for -------------------------------------------------------------
 
-    def _settle_wants(self, instance: Instance) -> None:
+    def _settle_wants(self, instance: Instance, rest: Rest) -> None:
         wants = self._wants(instance)
         if self.draining:
             self._give_up(instance, wants, self.store.now())
             return
-        rest = kernel.at_rest(instance.wiring, instance.state)
         later = self._call(instance, [w for w in wants if isinstance(w, Call)])
         dues = [w.due for w in wants if isinstance(w, Wait) and w.due] if rest.waits else []
         dues += later
         if rest.intents:
             dues += self._intents_due(instance, self.store.now())
-        self._alarm(instance, min(dues, default=None))
+        if dues or instance.alarm is not None:
+            self._alarm(instance, min(dues, default=None))
         if rest.after and instance.durable < instance.seq - 1:
             instance.starts.append((instance.seq - 1, lambda: self.pump(instance)))
             return
@@ -262,11 +263,9 @@ class Driver:
 
     # --- ends ---------------------------------------------------------------------------------
 
-    def _finish(self, instance: Instance) -> None:
+    def _finish(self, instance: Instance, status: Status) -> None:
         for running in instance.running.values():
             running.cancel()
-        status = kernel.at_rest(instance.wiring, instance.state).final
-        assert status is not None
         unread = len(instance.mail) + len(instance.unreadable)
         body = kernel.finished(instance.wiring, instance.state, unread)
         at = max(self.store.now(), instance.at)

@@ -16,6 +16,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from ..model.firing import fire_with_glue, replay
 from ..model.marking import (
     RESULT,
@@ -70,7 +72,7 @@ class Opened(NamedTuple):
     lacks: bool = False  # it landed, and only its value is missing
 
 
-class State(NamedTuple):
+class State(msgspec.Struct, frozen=True):
     """Everything a log says about where its execution stands."""
 
     marking: Marking
@@ -78,7 +80,7 @@ class State(NamedTuple):
     intents: Mapping[str, Opened]  # site -> its latest intent
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True):
     """What a firing changes and writes."""
 
     state: State
@@ -87,7 +89,7 @@ class Step(NamedTuple):
     body: Body
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, frozen=True):
     """The marking asks that this be called. `role` is "step", "probe" or "undo"."""
 
     role: str
@@ -259,7 +261,7 @@ assert _SEEKERS.keys() == WANTING
 
 
 def _arguments(site: Site, token: Token) -> tuple[Any, ...]:
-    return tuple(token.frame[variable] for _, variable in site.arguments)
+    return tuple([token.frame[variable] for _, variable in site.arguments])
 
 
 def counter(call: Call) -> str:
@@ -292,7 +294,7 @@ def fire(
     user's code behind it fails by accident; nothing has changed then.
     """
     wiring, told = wire(program.net), program.net.transitions[transition]
-    key = _key_for(state, told.kind, told.site, origin)
+    key = _key_for(state, told.kind, told.site, origin) if told.kind in _KEYED else ""
     values: dict[str, Any] = {} if given is None else {told.binds or RESULT: given}
     moment = Moment(seq, at, key)
     fired = fire_with_glue(program, state.marking, transition, values, moment, moment_of(at))
@@ -368,6 +370,8 @@ def _delta(
         more = None if old is None else suffix(old.raw, value.raw)
         if more is not None:
             longer[name] = Raw(more)
+    if not longer:
+        return {"d": raws(delta)}
     rest = {name: value for name, value in delta.items() if name not in longer}
     return {"d": raws(rest), "g": longer}
 
@@ -403,13 +407,12 @@ def _by_reference(
 def _key_for(state: State, kind: TransitionKind, site: str, origin: str) -> str:
     if kind is TransitionKind.INTENT:
         return key_of(state, origin, site)
-    if kind in _ABOUT_AN_INTENT:
-        return state.intents[site].key
-    return ""
+    return state.intents[site].key
 
 
-_ABOUT_AN_INTENT = frozenset(
+_KEYED = frozenset(  # an intent, and what is said about one
     {
+        TransitionKind.INTENT,
         TransitionKind.CRASH,
         TransitionKind.SETTLED,
         TransitionKind.VOIDED,

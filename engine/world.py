@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from ..model.errors import StepFailed
 from ..model.language.ambient import EFFECT_KEY, EFFECT_ORDER
@@ -21,7 +23,7 @@ def _nothing(result: Any) -> None:
     return None
 
 
-class Invocation(NamedTuple):
+class Invocation(msgspec.Struct, frozen=True):
     """One attempt of one call. `role` is "step", "probe" or "undo"; `arguments` are decoded values.
 
     For an undo, `arguments` is what its form takes: the result, or the result and the arguments.

@@ -10,7 +10,9 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from .language.ambient import NOW
 from .marking import IllegalFiring, Marking, Moment, Token, Wiring, fire, wire
@@ -19,7 +21,7 @@ from .sharing import warn_if_shared
 from .values import Value, ValueRefused
 
 
-class Fired(NamedTuple):
+class Fired(msgspec.Struct, frozen=True):
     """The outcome of a firing: the new marking, the exits taken, the variables that changed."""
 
     marking: Mapping[int, Token]

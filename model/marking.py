@@ -14,11 +14,13 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
+
 from .errors import DefectError
 from .net import AUTO, FINAL, Net, PlaceKind, StackOp, Transition, TransitionKind
 
 
-class Token(NamedTuple):
+class Token(msgspec.Struct, frozen=True):
     """A token: its variables, the seq of the record that put it, and that record's time."""
 
     frame: Mapping[str, Any]
@@ -51,7 +53,7 @@ class Entry(NamedTuple):
     result: Any  # None while it is not
 
 
-class Moment(NamedTuple):
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """Which record a firing belongs to; `key` is the effect key where an intent is written."""
 
     seq: int
@@ -81,7 +83,7 @@ class Way(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wiring:
-    """A net by numbers: what `fire` looks up. Made once per net by `wire`, and equal to no other."""
+    """A net by numbers: what `fire` looks up. Made once per net by `wire`, equal to no other."""
 
     net: Net
     takes: tuple[tuple[int, ...], ...]

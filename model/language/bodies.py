@@ -112,6 +112,8 @@ def bound(
 
     Raises TypeError naming the callee when the arguments do not fit, as Python does.
     """
+    if not kwargs and len(args) == len(signature.parameters) and not keywords_only(signature):
+        return tuple(args)
     try:
         arguments = signature.bind(*args, **kwargs)
     except TypeError as error:
