@@ -11,7 +11,6 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -30,6 +29,7 @@ from .errors import StoreUnavailable, TransactionEnded
 from .instance import Instance
 from .kernel import Call, counter
 from .leases import Lease
+from .running import Running
 from .store import Ambiguous, Append, Appended, AttemptRow, Fenced, Store
 from .world import Invocation, World
 
@@ -38,38 +38,6 @@ _PROBING = Retry(attempts=PROBES_MAX)
 _LOG = logging.getLogger("perdure")
 _FREE = frozenset({Effect.PURE, Effect.OBSERVE})
 _SETTLING = frozenset(effect for effect in Effect if effect.intent)
-
-
-@dataclass(eq=False, slots=True)
-class Running:
-    """A call under way. `settling`: it has an intent, so it is never cut, only awaited.
-
-    `waiting`: the user's function does not run now, its turn has not come.
-    """
-
-    settling: bool
-    key: str  # of the execution
-    call: Call
-    step: Step[..., Any]
-    task: asyncio.Task[None] | None = None
-    cancelled: bool = False
-    waiting: bool = True
-
-    @property
-    def says(self) -> str:
-        """Which step of which execution, for people."""
-        return f"{self.key}: {self.call.role} {self.call.site.name} ({self.step.effect})"
-
-    @property
-    def begun(self) -> bool:
-        """Whether the call may have left already."""
-        return self.task is not None and not self.waiting
-
-    def cancel(self) -> None:
-        """Give the call up, before or while it runs; its outcome is dropped."""
-        self.cancelled = True
-        if self.task is not None:
-            self.task.cancel()
 
 
 class Caller:
