@@ -21,7 +21,7 @@ from ..model.net import TransitionKind
 from ..model.values import ValueRefused
 from . import bodies, post
 from .answers import arguments_of, attempts_of, shown, unsure
-from .bodies import Raw
+from .bodies import NOTHING, Raw
 from .clock import Clock
 from .decisions import Decision
 from .driver import KEEP_SECONDS, PROBES_MAX, Driver, earliest
@@ -453,11 +453,12 @@ class Caller:
         """The own late answer of a call whose execution was taken over (rule 17)."""
         if call.role != "step" or not step.effect.intent:
             return
+        why = "the caller's late answer"
         try:
-            raw = instance.program.results[call.site.name].encode(result)
-        except ValueRefused:
-            return
-        said = Decision(call.key, "landed", Raw(raw), why="the caller's late answer")
+            raw = Raw(instance.program.results[call.site.name].encode(result))
+        except ValueRefused as refused:  # that it landed is worth saying without a value too
+            raw, why = NOTHING, f"{why}, {shown(result)}, cannot be stored: {refused}"
+        said = Decision(call.key, "landed", raw, why=why)
         await post.testify(self.store, instance.key, call.key, said)
         self.told()
 

@@ -7,6 +7,7 @@ Times are microseconds since 1970 (UTC) by the database's clock.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -292,7 +293,8 @@ class Store(Protocol):
 
     async def send(self, key: str, channel: str, id: str, body: bytes) -> int:
         """Put a message into an execution's inbox; its number. Raises NoSuchExecution,
-        ExecutionFinished; a known id with the same body is accepted again, with another refused."""
+        ExecutionFinished (not for evidence, which is kept after the end too); a known id with the
+        same body is accepted again, with another refused."""
         ...
 
     async def resume(self, key: str) -> bool:
@@ -334,6 +336,10 @@ class Store(Protocol):
     ) -> list[ExecutionRow]: ...
 
     async def log(self, execution: int, after: int = -1) -> list[Record]: ...
+
+    async def unread(self, channel: str) -> builtins.list[str]:
+        """The keys of executions with a message on this channel that nobody took, ended or not."""
+        ...
 
     async def messages(self, execution: int, after: int = 0) -> list[MessageRow]: ...
 

@@ -16,6 +16,7 @@ import msgspec
 from ..model.errors import StepFailed
 from ..model.language.ambient import EFFECT_KEY, EFFECT_ORDER
 from ..model.language.steps import Step
+from .containment import INSIDE
 from .threads import THREADS, Threads
 
 
@@ -57,12 +58,12 @@ class UserWorld:
         """Run the function of the role with `effect_key()` and `effect_order()` set.
 
         What would end the loop (`SystemExit`, `KeyboardInterrupt`, any other `BaseException`, a
-        stray `CancelledError` of a library) becomes a failure of the step (engine-rules 34). That
-        holds for what the function itself raises; a task that it starts and that raises
-        `SystemExit` ends the loop before anybody can catch it.
+        stray `CancelledError` of a library) becomes a failure of the step (engine-rules 34); in a
+        task that it starts, a failure of that task (see `containment.py`).
         """
         EFFECT_KEY.set(invocation.key)
         EFFECT_ORDER.set(invocation.order)
+        INSIDE.set(True)
         call, is_async = _bound(invocation)
         try:
             if is_async:
@@ -77,6 +78,8 @@ class UserWorld:
             raise
         except BaseException as error:
             raise StepFailed(type(error).__name__, f"the step raised {error!r}") from error
+        finally:
+            INSIDE.set(False)
 
 
 def _bound(invocation: Invocation) -> tuple[Callable[[], Any], bool]:
