@@ -1,8 +1,8 @@
 """The fragments of scopes: saga, together, and a race with steps in it.
 
 A scope is a token beside the tokens of its body; nobody removes those: the scope turns to ending,
-and each drains itself at its next resting place. A compensatable branch of a race has a scope of its
-own: an undo stack that is handed over when it wins, and worked off at once when it has lost (C19).
+and each drains itself at its next resting place. A compensatable branch of a race has a scope of
+its own: an undo stack that is handed over when it wins, and worked off at once when it lost (C19).
 No call is emitted here, but for those that a fork is made of.
 """
 
@@ -194,6 +194,7 @@ class _Fork:
                 name, T.EXIT, take, put, stack_op=op, stack=stack, outer=self.ways.stack
             )
         return replace(ways, to=to, scope=self.scopes[i], stack=stack)
+
 
 def _may_raise(block: StepCall) -> bool:
     if block.step.effect is Effect.IRREVERSIBLE:
