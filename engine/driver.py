@@ -242,7 +242,7 @@ class Driver:
             instance.alarm = None
         if due is not None:
             seconds = (due - self.store.now()) / 1e6
-            if seconds <= KEEP_SECONDS:
+            if seconds <= KEEP_SECONDS or instance.running:  # else it is parked until then
                 # A microsecond more: never early by the database's clock.
                 instance.alarm = self.clock.later(seconds + 1e-6, lambda: self.pump(instance))
 
