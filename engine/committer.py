@@ -181,6 +181,10 @@ class Committer:
         appends = [(i, append) for i in chosen if (append := i.fly()) is not None]
         if not appends:
             return
+        for instance in chosen:
+            if instance.pending is not None:  # what waits for the id that its creation brings
+                self._queue[instance] = None
+                self._urgent = True
         self.batches += 1
         try:
             results = await self._append([a for _, a in appends])

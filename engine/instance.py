@@ -158,8 +158,8 @@ class Instance:
             body = msgspec.structs.replace(body, s=self.session)
             self.named = True
         raw = bodies.encode(body)
-        if is_payload(raw) and self.id and not self.held:
-            # Without an id, or inside the transaction of a step, nothing can be kept before it.
+        if is_payload(raw) and not self.held:
+            # Inside the transaction of a step nothing can be kept before it.
             body, large = bodies.refer(body)
             new = {digest: value for digest, value in large if digest not in self.kept}
             self.append().payloads |= new
@@ -264,6 +264,9 @@ class Instance:
             self.pending.execution = self.id
             self._checkpoint(self.pending)
         self.flying, self.pending = self.pending, None
+        if self.flying is not None and self.flying.create is not None and self.flying.payloads:
+            # Payloads belong to an id, which the creation brings: it goes alone.
+            self.flying, self.pending = _born(self.flying)
         return self.flying
 
     def _checkpoint(self, append: Append) -> None:
@@ -337,6 +340,13 @@ class Instance:
         if self.create is not None:
             self.create.owner = session
             self.append().create = self.create
+
+
+def _born(append: Append) -> tuple[Append, Append]:
+    """The creation with its first record, and everything else of an append for behind it."""
+    first, *others = append.records
+    rest = _merged([append], Append(0, append.tenure, first.hash, others))
+    return Append(0, append.tenure, append.previous, [first], create=append.create), rest
 
 
 def _merged(appends: list[Append], merged: Append) -> Append:
