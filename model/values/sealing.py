@@ -23,8 +23,8 @@ from .shapes import Ann, Shape, encode, locate
 class Codec:
     """How the values of one annotation are written and read; made once per annotation.
 
-    Dicts come back in the order of their keys, times with a fixed UTC offset instead of a named
-    zone, and an int given for a float as a float.
+    Times come back with a fixed UTC offset instead of a named zone, and an int given for a float
+    as a float.
     """
 
     __slots__ = (
