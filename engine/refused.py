@@ -56,7 +56,8 @@ class Refused:
         if row is None or (row.owner, row.tenure) != (self._session(), tenure):
             return
         (*_, last) = await self._store.log(row.id, row.checkpoint_seq - 1)
-        at, body = max(self._store.now(), last.at), Body(why=bodies.plain(why))
+        named = self._session() if tenure != last.tenure else 0  # first of its tenure: rule 1
+        at, body = max(self._store.now(), last.at), Body(s=named, why=bodies.plain(why))
         raw, seq = bodies.encode(body), last.seq + 1
         digest = chain(last.hash, seq, tenure, Kind.STALLED, NO_TRANSITION, at, raw)
         record = Record(seq, tenure, Kind.STALLED, NO_TRANSITION, at, raw, digest)

@@ -400,15 +400,15 @@ class Worker:
     async def _begin_anew(self) -> None:
         """Fenced: drop everything in memory but starts that nobody can have seen, and register."""
         lost = [i for i in self.instances.values() if i.create is None]
-        said = [(i.key, words) for i in lost for words in post.testimony(i)]
         for instance in lost:
             self._forget(instance)
             self.finished(instance.key, None)
         self.committer.drop()
         await self.store.fence(self.session)  # so it is, whatever made us think so
         await self._register()
-        for key, words in said:
-            await post.testify(self.store, key, words.k, words)
+        for instance in lost:
+            for words in await post.testimony(self.store, instance):
+                await post.testify(self.store, instance.key, words.k, words)
         for instance in list(self.instances.values()):
             self._create_again(instance)
 

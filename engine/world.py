@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
+
+import msgspec
 
 from ..model.errors import StepFailed
 from ..model.language.ambient import EFFECT_KEY, EFFECT_ORDER
@@ -23,8 +24,7 @@ def _nothing(result: Any) -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(msgspec.Struct, frozen=True):
     """One attempt of one call. `role` is "step", "probe" or "undo"; `arguments` are decoded values.
 
     For an undo, `arguments` is what its form takes: the result, or the result and the arguments.
@@ -65,12 +65,12 @@ class UserWorld:
         EFFECT_ORDER.set(invocation.order)
         INSIDE.set(True)
         call, is_async = _bound(invocation)
-        task = asyncio.current_task()
         try:
             if is_async:
                 return await call()
             return await self.threads.call(call, invocation.late)
         except asyncio.CancelledError:
+            task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
             raise StepFailed("asyncio.CancelledError", "raised inside the step") from None
