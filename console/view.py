@@ -120,9 +120,8 @@ def waits(seen: View) -> list[Document]:
         if told.kind in _AT_WORK:
             found.append(_wait(_AT_WORK[told.kind], told.name, token))
         elif told.kind is PlaceKind.DOUBT:
-            probe = net.site[told.site].probe
-            asked = f"{probe}, which looks whether it landed; else " if probe else ""
-            found.append(_wait(f"{asked}a person: perdure desk", told.name, token))
+            asked = "its probe, else " if net.site[told.site].probe else ""
+            found.append(_wait(f"{asked}a person (perdure desk)", told.name, token))
     return found
 
 
