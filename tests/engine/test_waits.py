@@ -48,7 +48,7 @@ def meant(shape: Forks, mail: list[tuple[str, int]]) -> list[int]:
     return [left[name].popleft() for channels in shape for name in channels]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), shape=forks)
 def test_the_wait_that_was_entered_first_gets_the_first_message(
     data: st.DataObject, shape: Forks
