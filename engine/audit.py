@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
@@ -32,6 +31,7 @@ from ..model.values import payload_digest
 from . import bodies, checkpoint, kernel
 from .bodies import Body
 from .definitions import read as read_definition
+from .differences import input_digest
 from .kept import digests, resolved
 from .kernel import KIND_OF, State
 from .post import CANCEL, DESK, EVIDENCE
@@ -177,10 +177,7 @@ def _started(row: ExecutionRow, body: Body) -> list[Problem]:
 
 def _input_digest(body: Body) -> bytes:
     inputs = msgspec.json.decode(bytes(body.i), type=dict[str, msgspec.Raw])
-    state = blake2b(digest_size=16)
-    for name in sorted(inputs):
-        state.update(name.encode() + b"\0" + bytes(inputs[name]) + b"\0")
-    return state.digest()
+    return input_digest({name: bytes(raw) for name, raw in inputs.items()})
 
 
 def _named(before: Record, record: Record, body: Body) -> None:
@@ -370,7 +367,7 @@ class _Judge:
         if row.checkpoint is None or row.checkpoint_seq != seq:
             return
         payloads = {digest: raw or b"" for digest, raw in self.history.payloads.items()}
-        state = state._replace(marking=resolved(state.marking, payloads, stored))
+        state = msgspec.structs.replace(state, marking=resolved(state.marking, payloads, stored))
         if not checkpoint.like(self.net, state, row.checkpoint):
             self._say("row", seq, "the checkpoint is not what the records lead to")
 

@@ -12,7 +12,6 @@ from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from hashlib import blake2b
 from typing import Any, Generic, ParamSpec, Self, TypeVar, cast
 from uuid import uuid4
 
@@ -36,8 +35,9 @@ from .blocking import BlockingEngine
 from .bodies import Body, Raw
 from .clock import Clock, SystemClock
 from .definitions import describe
-from .differences import difference
+from .differences import difference, input_digest
 from .errors import DecisionRefused, WeakForIntents, WorkerRetired
+from .ids import checked_id
 from .instance import Instance
 from .leases import LEASE_SECONDS, own_identity
 from .loading import whole
@@ -214,7 +214,7 @@ class Engine:
         """Start an execution under a key of yours, or find the one that has it; durable on return.
 
         The same id with the same input gives the execution that exists; with another input or
-        workflow it is refused (`ExecutionConflict`).
+        workflow it is refused (`ExecutionConflict`), as is an id nobody could type (`UnusableId`).
         """
         try:
             self._check_loop()
@@ -230,8 +230,8 @@ class Engine:
                 "a step runs inside a workflow, which says what happens around it",
                 f"write a @workflow that awaits {target.name}(...)",
             )
-        workflow = cast("Workflow[..., Any]", target)
-        (program,) = await self.serve(workflow)
+        checked_id(id)
+        (program,) = await self.serve(cast("Workflow[..., Any]", target))
         values = target.bind(args, kwargs)
         inputs = {
             name: program.codecs[name].seal(value)
@@ -431,12 +431,9 @@ def _resolve(
         future.set_result(told)
 
 
-def input_digest(inputs: Mapping[str, Value]) -> bytes:
-    """What makes two inputs the same: their canonical bytes under sorted names."""
-    state = blake2b(digest_size=16)
-    for name in sorted(inputs):
-        state.update(name.encode() + b"\0" + inputs[name].raw + b"\0")
-    return state.digest()
+def raws(inputs: Mapping[str, Value]) -> dict[str, bytes]:
+    """The inputs as bytes."""
+    return {name: value.raw for name, value in inputs.items()}
 
 
 async def refuse_other(
@@ -445,7 +442,7 @@ async def refuse_other(
     """Raise `ExecutionConflict` unless the execution found under a key is the one asked for."""
     if row.workflow != program.net.name:
         raise ExecutionConflict(row.key, row.workflow, f"this is {program.net.name}")
-    if row.input_digest != input_digest(inputs):
+    if row.input_digest != input_digest(raws(inputs)):
         (first, *_) = await store.log(row.id)
         old = bodies.decode(first.body).i
         raise ExecutionConflict(row.key, row.workflow, difference(bytes(old), inputs))
@@ -454,9 +451,10 @@ async def refuse_other(
 async def enqueue(store: Store, program: Program, key: str, inputs: Mapping[str, Value]) -> bool:
     """Create an execution for whichever worker serves its net; False: the same one exists already.
 
-    Durable on return. Raises `ExecutionConflict` when another one has the key.
+    Durable on return. Raises `ExecutionConflict` when another one has the key, and `UnusableId`.
     """
     net, now = program.net, store.now()
+    checked_id(key)
     await store.define(net.digest, net.name, net.version, describe(program))
     append = new_instance(program, key, inputs, 0, now).append()
     assert append.create is not None
@@ -472,7 +470,7 @@ def new_instance(
 ) -> Instance:
     """An execution that does not exist yet: record 0 is pending."""
     net = program.net
-    digest = input_digest(inputs)
+    digest = input_digest(raws(inputs))
     create = Create(key, net.name, net.version, net.digest, digest, session, None)
     instance = Instance(
         program=program,

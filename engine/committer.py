@@ -138,7 +138,7 @@ class Committer:
             if pending is None or instance.flying is not None or instance.held:
                 continue
             records += len(pending.records)
-            size += sum(len(r.body) for r in pending.records)
+            size += sum([len(r.body) for r in pending.records])
             if chosen and (records > RECORDS_MAX or size > BYTES_MAX):
                 self._urgent = True  # the rest is the next batch
                 break

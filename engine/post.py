@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ..model.errors import ExecutionFinished, PerdureError
+from ..model.errors import PerdureError
 from ..model.language.waits import Elapsed
 from ..model.net import TransitionKind
 from ..model.values import Value, ValueRefused
@@ -29,6 +29,7 @@ from .store import MessageRow, Store
 CANCEL = "$cancel"
 DESK = "$desk"
 EVIDENCE = "$evidence"
+_KNOWN = ("landed", "stands")
 _LOG = logging.getLogger("perdure")
 
 
@@ -130,11 +131,16 @@ def elapsed(instance: Instance, wait: Wait) -> Value | None:
 
 
 async def testify(store: Store, key: str, effect: str, said: Decision) -> None:
-    """Send what a caller knows about an effect whose execution it lost; never an error to it."""
+    """Send what a caller knows about an effect whose execution it lost; never an error to it.
+
+    It settles a doubt, or is an alarm on the desk when the effect was settled otherwise, even after
+    the end of the execution; what is known to have landed needs no witness.
+    """
     try:
-        await store.send(key, EVIDENCE, f"evidence:{effect}", msgspec.json.encode(said))
-    except ExecutionFinished:
-        return  # nobody waits for it any more; the effect ledger shows the decision taken
+        row = await store.find(key)
+        known = [] if row is None else await store.effects(row.id)
+        if not any(e.key == effect and e.outcome in _KNOWN for e in known):
+            await store.send(key, EVIDENCE, f"evidence:{effect}", msgspec.json.encode(said))
     except PerdureError as error:
         _LOG.warning("what became of an effect of %s could not be told: %s", key, error)
 

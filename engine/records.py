@@ -73,10 +73,8 @@ def chain(
     previous: bytes, seq: int, tenure: int, kind: int, transition: int, at: int, body: bytes
 ) -> bytes:
     """The hash of a record, from the hash before it and the bytes as stored."""
-    state = blake2b(previous, digest_size=HASH_BYTES)
-    state.update(_HEADER.pack(FORMAT, seq, tenure, kind, transition, at))
-    state.update(body)
-    return state.digest()
+    header = _HEADER.pack(FORMAT, seq, tenure, kind, transition, at)
+    return blake2b(previous + header + body, digest_size=HASH_BYTES).digest()
 
 
 def broken(start: bytes, records: Iterable[Record]) -> str | None:

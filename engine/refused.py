@@ -29,8 +29,10 @@ class Refused:
         store: Store,
         session: Callable[[], int],
         finished: Callable[[str, tuple[Status, Body] | None], None],
+        free: Callable[[], None],
     ) -> None:
         self._store, self._session, self._finished = store, session, finished
+        self._free = free  # told when something was given back: nobody else's commit says so
         self._mismatches: dict[str, tuple[int, int]] = {}  # key -> durable seq, how often in a row
 
     async def settle(self, instance: Instance, append: Append, guard: Guard) -> None:
@@ -75,4 +77,5 @@ class Refused:
             append = Append(row.id, row.tenure, b"", change=change)
             [result] = await self._store.append(self._session(), [append])
             if not result.mail:
+                self._free()
                 return

@@ -5,121 +5,58 @@ Nothing is written. What a view is stands in console/view.py.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
-from ...engine.store import ExecutionRow, Status, Store
+from ...engine.store import ExecutionRow, Store
 from .. import view
-from ..served import served, unserved
-from .answers import Refusal, answer, asynchronously, canonical, with_db, with_format
+from ..served import differs, served, unserved
+from .answers import Refusal, answer, asynchronously, canonical, note, with_db, with_format
+from .filters import Wanted, chosen, with_filters
 from .opening import opened
 from .tables import answer_rows, fields, table
 
 
-class Age(click.ParamType[timedelta]):
-    """A length of time as people write it: 90s, 15m, 2h, 3d."""
-
-    name = "age"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        """Read it, or say how it is written."""
-        found = re.fullmatch(r"(\d{1,9})([smhd])", str(value).strip().lower())
-        if found is None:
-            self.fail(f"{value!r} is no age; write 90s, 15m, 2h or 3d", param, ctx)
-        units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-        return timedelta(**{units[found[2]]: int(found[1])})
-
-
-class Wanted(NamedTuple):
-    """What `list` is asked for beside workflow and status; None: anything."""
-
-    version: int | None
-    place: str | None
-    older: timedelta | None
-    newer: timedelta | None
-
-    @property
-    def any(self) -> bool:
-        """Whether something is asked for, so that all rows have to be looked at."""
-        return any(each is not None for each in self)
-
-
 @click.command("list")
-@click.option("--workflow", metavar="NAME", help="Only executions of this workflow.")
-@click.option("--version", type=click.IntRange(1), metavar="N", help="Only of this version of it.")
-@click.option("--status", type=click.Choice([s.value for s in Status]), help="Only these.")
-@click.option("--place", metavar="NAME", help="Only those with a token there, as `show` names it.")
-@click.option("--older-than", type=Age(), metavar="AGE", help="Only those started before: 90s, 2h.")
-@click.option("--newer-than", type=Age(), metavar="AGE", help="Only those started since: 15m, 3d.")
+@with_filters
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
 @with_db
 @with_format()
-def list_(
-    workflow: str | None,
-    version: int | None,
-    status: str | None,
-    place: str | None,
-    older_than: timedelta | None,
-    newer_than: timedelta | None,
-    limit: int,
-    db: str,
-    format: str,
-) -> None:
+def list_(wanted: Wanted, limit: int, db: str, format: str) -> None:
     """List executions, the newest first.
 
     \b
     perdure list --status stalled
     perdure list --workflow fulfil_order --place "in doubt charge_card" --older-than 2h
     """
-    wanted = Wanted(version, place, older_than, newer_than)
 
-    async def read() -> tuple[list[ExecutionRow], frozenset[str]]:
+    async def read() -> list[dict[str, Any]]:
         async with opened(db) as store:
-            nets = await served(store)
-            if not wanted.any:
-                return await store.list(workflow=workflow, status=status, limit=limit), nets
-            rows = await store.list(workflow=workflow, status=status, limit=2**31)
-            return await _chosen(store, rows, wanted, limit), nets
+            return await _summaries(store, await chosen(store, wanted, limit + 1))
 
-    found, nets = asynchronously(read())
-    rows: list[dict[str, Any]] = [
-        {**view.summary(row), "unserved": unserved(row, nets)} for row in found
-    ]
+    found = asynchronously(read())
+    rows = found[:limit]
     names = ("id", "workflow", "version", "status", "created", "updated")
     shown = [{**r, "status": r["status"] + (", unserved" * r["unserved"])} for r in rows]
     lines = [[row[name] for name in names] for row in shown]
     answer_rows(format, rows, names, lines, none="no such executions")
+    if len(found) > limit:
+        note(f"there are more than these {limit}: --limit, or a filter")
 
 
-async def _chosen(
-    store: Store, rows: Sequence[ExecutionRow], wanted: Wanted, limit: int
-) -> list[ExecutionRow]:
-    """The rows that are as wanted, at most `limit`; the marking is read last, being the dearest."""
-    chosen: list[ExecutionRow] = []
-    now = store.now()
+async def _summaries(store: Store, rows: Sequence[ExecutionRow]) -> list[dict[str, Any]]:
+    """What is listed of each; the differences once for each net."""
+    nets, known = await served(store), dict[str, list[str]]()
+    found: list[dict[str, Any]] = []
     for row in rows:
-        age = timedelta(microseconds=now - row.created)
-        fits = wanted.version in (None, row.version)
-        fits &= wanted.older is None or age > wanted.older
-        fits &= wanted.newer is None or age < wanted.newer
-        if fits and (wanted.place is None or await _stands(store, row.key, wanted.place)):
-            chosen.append(row)
-            if len(chosen) == limit:
-                break
-    return chosen
-
-
-async def _stands(store: Store, key: str, place: str) -> bool:
-    seen = await view.view(store, key)
-    if seen.net is None or seen.state is None:
-        return False
-    return any(seen.net.places[p].name == place for p in seen.state.marking)
+        alone = unserved(row, nets)
+        if alone and row.net not in known:
+            known[row.net] = await differs(store, row, nets)
+        told = known[row.net] if alone else []
+        found.append({**view.summary(row), "unserved": alone, "differs": told})
+    return found
 
 
 @click.command()
@@ -137,14 +74,14 @@ def show(id: str, db: str, format: str) -> None:
     perdure show order-17 --format json | jq .waits
     """
 
-    async def read() -> tuple[view.View, frozenset[str]]:
+    async def read() -> tuple[view.View, dict[str, Any]]:
         async with opened(db) as store:
-            return await view.view(store, id), await served(store)
+            seen = await view.view(store, id)
+            return seen, (await _summaries(store, [seen.row]))[0]
 
-    seen, nets = asynchronously(read())
+    seen, summary = asynchronously(read())
     document: dict[str, Any] = {
-        **view.summary(seen.row),
-        "unserved": unserved(seen.row, nets),
+        **summary,
         "marking": view.marking(seen.net, seen.state) if seen.net and seen.state else None,
         "waits": view.waits(seen),
         "attempts": view.attempts(seen),
@@ -165,6 +102,7 @@ def _told(d: dict[str, Any]) -> str:
             ("execution", d["id"]),
             ("workflow", f"{d['workflow']} {d['version']}  (net {d['net'][:12]})"),
             ("status", d["status"] + (_UNSERVED if d["unserved"] else "")),
+            ("differs", "; ".join(d["differs"]) or None),
             ("created", d["created"]),
             ("updated", d["updated"]),
             ("owner", owner),

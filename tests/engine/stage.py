@@ -104,6 +104,10 @@ class Outside:
                 await asyncio.sleep(FOREVER)
             case "gate":
                 await self.gate(site).wait()
+            case "lands, gate":
+                self.land(site, number, key)
+                await self.gate(site).wait()
+                return f"{site} {number}"
             case "gate, raises":
                 await self.gate(site).wait()
                 raise OSError("reset by peer")
