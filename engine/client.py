@@ -29,7 +29,7 @@ from ..model.language.calls import taken
 from ..model.language.waits import Signal
 from ..model.language.workflows import Workflow
 from ..model.program import Program
-from ..model.values import Value, codec
+from ..model.values import Value, ValueRefused, codec
 from . import bodies, desk, forks, kernel, looking, post
 from .blocking import BlockingEngine
 from .bodies import Body, Raw
@@ -233,10 +233,7 @@ class Engine:
         checked_id(id)
         (program,) = await self.serve(cast("Workflow[..., Any]", target))
         values = target.bind(args, kwargs)
-        inputs = {
-            name: program.codecs[name].seal(value)
-            for name, value in zip(program.inputs, values, strict=True)
-        }
+        inputs = program.sealed(values)
         existing = await self._create(program, id, inputs)
         if existing is not None:
             await refuse_other(self.store, existing, program, inputs)
@@ -339,7 +336,10 @@ class Engine:
         self, key: str, signal: Signal[T], value: T, /, *, message_id: str | None = None
     ) -> None:
         """Send a signal; with a `message_id` a repeated send is accepted once."""
-        raw = codec(signal.payload_type).encode(value)
+        try:
+            raw = codec(signal.payload_type).encode(value)
+        except ValueRefused as refused:
+            raise refused.named(signal.name) from refused
         await self._post(key, signal.name, message_id, raw)
 
     async def cancel(self, key: str, *, reason: str, by: str = "") -> None:
