@@ -231,14 +231,13 @@ class Engine:
                 "a step runs inside a workflow, which says what happens around it",
                 f"write a @workflow that awaits {target.name}(...)",
             )
-        checked_id(id)
         (program,) = await self.serve(cast("Workflow[..., Any]", target))
         values = target.bind(args, kwargs)
         inputs = {
             name: program.codecs[name].seal(value)
             for name, value in zip(program.inputs, values, strict=True)
         }
-        existing = await self._create(program, id, inputs)
+        existing = await self._create(program, checked_id(id), inputs)
         if existing is not None:
             await refuse_other(self.store, existing, program, inputs)
         return Run(self, id, program)
@@ -458,9 +457,8 @@ async def enqueue(store: Store, program: Program, key: str, inputs: Mapping[str,
     Durable on return. Raises `ExecutionConflict` when another one has the key, and `UnusableId`.
     """
     net, now = program.net, store.now()
-    checked_id(key)
     await store.define(net.digest, net.name, net.version, describe(program))
-    append = new_instance(program, key, inputs, 0, now).append()
+    append = new_instance(program, checked_id(key), inputs, 0, now).append()
     assert append.create is not None
     create = replace(append.create, owner=None, wake_at=now)
     existing = await store.start(create, append.records[0])
