@@ -12,7 +12,6 @@ from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from hashlib import blake2b
 from typing import Any, Generic, ParamSpec, Self, TypeVar, cast
 from uuid import uuid4
 
@@ -36,7 +35,7 @@ from .blocking import BlockingEngine
 from .bodies import Body, Raw
 from .clock import Clock, SystemClock
 from .definitions import describe
-from .differences import difference
+from .differences import difference, input_digest
 from .errors import DecisionRefused, WeakForIntents, WorkerRetired
 from .ids import checked_id
 from .instance import Instance
@@ -431,12 +430,9 @@ def _resolve(
         future.set_result(told)
 
 
-def input_digest(inputs: Mapping[str, Value]) -> bytes:
-    """What makes two inputs the same: their canonical bytes under sorted names."""
-    state = blake2b(digest_size=16)
-    for name in sorted(inputs):
-        state.update(name.encode() + b"\0" + inputs[name].raw + b"\0")
-    return state.digest()
+def raws(inputs: Mapping[str, Value]) -> dict[str, bytes]:
+    """The inputs as bytes."""
+    return {name: value.raw for name, value in inputs.items()}
 
 
 async def refuse_other(
@@ -445,7 +441,7 @@ async def refuse_other(
     """Raise `ExecutionConflict` unless the execution found under a key is the one asked for."""
     if row.workflow != program.net.name:
         raise ExecutionConflict(row.key, row.workflow, f"this is {program.net.name}")
-    if row.input_digest != input_digest(inputs):
+    if row.input_digest != input_digest(raws(inputs)):
         (first, *_) = await store.log(row.id)
         old = bodies.decode(first.body).i
         raise ExecutionConflict(row.key, row.workflow, difference(bytes(old), inputs))
@@ -472,7 +468,7 @@ def new_instance(
 ) -> Instance:
     """An execution that does not exist yet: record 0 is pending."""
     net = program.net
-    digest = input_digest(inputs)
+    digest = input_digest(raws(inputs))
     create = Create(key, net.name, net.version, net.digest, digest, session, None)
     instance = Instance(
         program=program,

@@ -5,13 +5,14 @@ Nothing is written. What a view is stands in console/view.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from ...engine.store import ExecutionRow, Store
 from .. import view
-from ..served import served, unserved
+from ..served import differs, served, unserved
 from .answers import Refusal, answer, asynchronously, canonical, note, with_db, with_format
 from .filters import Wanted, chosen, with_filters
 from .opening import opened
@@ -31,20 +32,31 @@ def list_(wanted: Wanted, limit: int, db: str, format: str) -> None:
     perdure list --workflow fulfil_order --place "in doubt charge_card" --older-than 2h
     """
 
-    async def read() -> tuple[list[ExecutionRow], frozenset[str]]:
+    async def read() -> tuple[list[dict[str, Any]], bool]:
         async with opened(db) as store:
-            return await chosen(store, wanted, limit + 1), await served(store)
+            rows = await chosen(store, wanted, limit + 1)
+            return await _summaries(store, rows[:limit]), len(rows) > limit
 
-    found, nets = asynchronously(read())
-    rows: list[dict[str, Any]] = [
-        {**view.summary(row), "unserved": unserved(row, nets)} for row in found[:limit]
-    ]
+    rows, more = asynchronously(read())
     names = ("id", "workflow", "version", "status", "created", "updated")
     shown = [{**r, "status": r["status"] + (", unserved" * r["unserved"])} for r in rows]
     lines = [[row[name] for name in names] for row in shown]
     answer_rows(format, rows, names, lines, none="no such executions")
-    if len(found) > limit:
+    if more:
         note(f"there are more than these {limit}: --limit, or a filter")
+
+
+async def _summaries(store: Store, rows: Sequence[ExecutionRow]) -> list[dict[str, Any]]:
+    """What is listed of each; the differences once for each net."""
+    nets, known = await served(store), dict[str, list[str]]()
+    found: list[dict[str, Any]] = []
+    for row in rows:
+        alone = unserved(row, nets)
+        if alone and row.net not in known:
+            known[row.net] = await differs(store, row, nets)
+        told = known[row.net] if alone else []
+        found.append({**view.summary(row), "unserved": alone, "differs": told})
+    return found
 
 
 @click.command()
@@ -62,14 +74,14 @@ def show(id: str, db: str, format: str) -> None:
     perdure show order-17 --format json | jq .waits
     """
 
-    async def read() -> tuple[view.View, frozenset[str]]:
+    async def read() -> tuple[view.View, dict[str, Any]]:
         async with opened(db) as store:
-            return await view.view(store, id), await served(store)
+            seen = await view.view(store, id)
+            return seen, (await _summaries(store, [seen.row]))[0]
 
-    seen, nets = asynchronously(read())
+    seen, summary = asynchronously(read())
     document: dict[str, Any] = {
-        **view.summary(seen.row),
-        "unserved": unserved(seen.row, nets),
+        **summary,
         "marking": view.marking(seen.net, seen.state) if seen.net and seen.state else None,
         "waits": view.waits(seen),
         "attempts": view.attempts(seen),
@@ -90,6 +102,7 @@ def _told(d: dict[str, Any]) -> str:
             ("execution", d["id"]),
             ("workflow", f"{d['workflow']} {d['version']}  (net {d['net'][:12]})"),
             ("status", d["status"] + (_UNSERVED if d["unserved"] else "")),
+            ("differs", "; ".join(d["differs"]) or None),
             ("created", d["created"]),
             ("updated", d["updated"]),
             ("owner", owner),

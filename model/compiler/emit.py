@@ -169,7 +169,7 @@ class Emitter:
         at = handler.types
         which = self.build.constant(isinstance, at)
         test = ast.copy_location(ast.Call(which, [load(ERROR, at), handler.types], []), at)
-        names = [handler.caught, *([handler.name] if handler.name else [])]
+        names = [n for n in dict.fromkeys((handler.caught, handler.name)) if n]
         bind: list[ast.stmt] = [assign(name, load(ERROR, at), at) for name in names]
         return ast.copy_location(ast.If(test, [*bind, Leave(label, at)], []), at)
 

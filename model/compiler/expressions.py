@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from .blocks import Choice, Leave
 from .build import Builder, Origin, assign, load
@@ -27,6 +27,23 @@ def awaits(node: ast.AST | None) -> bool:
     if isinstance(node, (ast.Await, ast.AsyncWith, ast.AsyncFor)):
         return True
     return any(awaits(child) for child in ast.iter_child_nodes(node))
+
+
+def is_path(node: ast.expr, unstable: Set[str]) -> bool:
+    """Whether an expression only looks up: a name, its attributes, its items by plain indexes."""
+    match node:
+        case ast.Name(id=name):
+            return name not in unstable
+        case ast.Attribute(value=value):
+            return is_path(value, unstable)
+        case ast.Subscript(value=value, slice=index):
+            if isinstance(index, ast.UnaryOp):
+                index = index.operand
+            plain = isinstance(index, ast.Constant)
+            plain = plain or (isinstance(index, ast.Name) and index.id not in unstable)
+            return plain and is_path(value, unstable)
+        case _:
+            return False
 
 
 class Expressions:
@@ -101,13 +118,17 @@ class Expressions:
         if func and self.build.resolve(origin) is not None:
             return value
         if func and isinstance(value, ast.Attribute) and isinstance(origin, ast.Attribute):
-            # A bound method cannot rest in a frame; looking it up later finds the same one.
+            # A bound method cannot rest in a frame; looking it up later finds the same one. What
+            # it belongs to is looked up again, too: a copy would take the change and be lost.
             new = copy.copy(value)
-            new.value = self._kept(value.value, origin.value, unstable, func=False)
+            if is_path(value.value, unstable):
+                self.build.glue(ast.copy_location(ast.Expr(copy.deepcopy(value)), value))
+            else:
+                new.value = self._kept(value.value, origin.value, unstable, func=False)
             return new
         return self.spill(value, origin)
 
-    def spill(self, value: ast.expr, origin: ast.expr) -> ast.expr:
+    def spill(self, value: ast.expr, origin: ast.expr) -> ast.Name:
         """Keep `value` in a temporary, typed as the expression `origin`."""
         name = self.build.temp(Origin("expression", origin))
         self.build.glue(assign(name, value, origin))

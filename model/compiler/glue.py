@@ -7,6 +7,7 @@ Nothing is run here.
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import copy
@@ -44,7 +45,9 @@ def functions(
     # An outer function makes the names of the cells free in the glue, as they are in the owner.
     shell = _def("$", list(cells), inner or [ast.Pass()], owner.__code__.co_firstlineno)
     module = ast.fix_missing_locations(ast.Module([shell], []))
-    code = compile(module, owner.__code__.co_filename, "exec", dont_inherit=True)
+    # As in the author's file: annotations of nested functions are evaluated, or are not.
+    flags = owner.__code__.co_flags & __future__.annotations.compiler_flag
+    code = compile(module, owner.__code__.co_filename, "exec", flags, dont_inherit=True)
     outer = _codes(code)["$"]
     found = _codes(outer)
     return [_bound(found[f"${i}"], owner, cells) for i in range(len(stretches))]

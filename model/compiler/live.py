@@ -12,9 +12,8 @@ import functools
 import linecache
 import types
 from dataclasses import dataclass
-from typing import Any
 
-from .scan import bound_names
+from .closures import own_names
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -67,7 +66,7 @@ def find(fn: types.FunctionType) -> Function | None:
     node = _node(fn)
     if not isinstance(node, ast.AsyncFunctionDef):
         return None
-    return Function(fn, fn.__globals__, _local(node), node)
+    return Function(fn, fn.__globals__, own_names(node), node)
 
 
 def definition(fn: types.FunctionType) -> Helper | None:
@@ -75,13 +74,13 @@ def definition(fn: types.FunctionType) -> Helper | None:
     node = _node(fn)
     if not isinstance(node, ast.FunctionDef):
         return None
-    return Helper(fn, fn.__globals__, _local(node), node)
+    return Helper(fn, fn.__globals__, own_names(node), node)
 
 
 def written(fn: types.FunctionType) -> tuple[Scope, _Definition] | None:
     """A function of either kind with its names; None when its source is not there."""
     node = _node(fn)
-    return None if node is None else (Scope(fn, fn.__globals__, _local(node)), node)
+    return None if node is None else (Scope(fn, fn.__globals__, own_names(node)), node)
 
 
 def _node(fn: types.FunctionType) -> _Definition | None:
@@ -94,11 +93,6 @@ def _node(fn: types.FunctionType) -> _Definition | None:
     return None
 
 
-def _local(node: _Definition) -> frozenset[str]:
-    own = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
-    return frozenset(own | _assigned(node))
-
-
 @functools.lru_cache(maxsize=64)
 def _functions(text: str) -> tuple[_Definition, ...]:
     try:
@@ -106,25 +100,3 @@ def _functions(text: str) -> tuple[_Definition, ...]:
     except SyntaxError:  # the file is another by now, or is no Python
         return ()
     return tuple(n for n in ast.walk(tree) if isinstance(n, _DEFINITIONS))
-
-
-def _assigned(node: _Definition) -> set[str]:
-    """Names that the function's own scope assigns; inner scopes have their own."""
-    found: set[str] = set()
-    todo: list[Any] = list(node.body)
-    while todo:
-        at = todo.pop()
-        if isinstance(at, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            found.add(at.name)
-            continue
-        if isinstance(at, ast.Lambda):
-            continue
-        if isinstance(at, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
-            found |= {n.target.id for n in ast.walk(at) if isinstance(n, ast.NamedExpr)}
-            continue
-        if isinstance(at, ast.ExceptHandler) and at.name:
-            found.add(at.name)
-        if isinstance(at, (ast.Name, ast.MatchAs, ast.MatchStar, ast.MatchMapping)):
-            found |= bound_names(at)
-        todo += ast.iter_child_nodes(at)
-    return found

@@ -66,7 +66,7 @@ def _unfit(node: ast.expr, function: Function, kinds: Kinds) -> str:
         case ast.Call(func=func):
             target = function.resolve(func)
             if any(target is good for good in _CALLS):
-                parts = node.args if target is enumerate or target is zip else []
+                parts = node.args[:1] if target is enumerate else node.args if target is zip else []
                 return next(filter(None, (_unfit(p, function, kinds) for p in parts)), "")
             if any(target is once for once in _ONCE):
                 return f"`{condition(func)}(...)`"

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from .blocks import Choice, Handler, Jump, Leave, Loop, Saga, Sequence, Try
 from .build import Builder, Origin, assign, load
 from .callees import is_saga
-from .calls import UNUSED
+from .calls import UNUSED, rebound
+from .closures import changed_names
 from .expressions import Expressions, awaits
 from .places import condition
 from .rewrite import ERROR, VALUE, Rewriter, jumps
@@ -115,8 +116,14 @@ class _Statements:
     def augmented(self, s: ast.AugAssign) -> None:
         """Python reads the target, then awaits, then writes: so do we."""
         if isinstance(s.target, ast.Name):
+            target, name = s.target, s.target.id
+            if name in rebound(s.value):  # a walrus gives it another value meanwhile
+                before = self.expressions.spill(load(name, target), target).id
+                target = ast.copy_location(ast.Name(before, ast.Store()), target)
             value = self.lift(s.value)
-            self.build.glue(ast.copy_location(ast.AugAssign(s.target, s.op, value), s))
+            self.build.glue(ast.copy_location(ast.AugAssign(target, s.op, value), s))
+            if target.id != name:
+                self.build.glue(assign(name, load(target.id, s), s))
             return
         self.refused(s)
 
@@ -255,9 +262,12 @@ class _Statements:
     def handler(self, h: ast.ExceptHandler) -> Handler:
         build, outer = self.build, self.caught
         number = build.id()
-        caught = build.temp(Origin("error", h), build.names.unique("$caught"))
         if h.name:
             build.origins[h.name] = Origin("error", h)
+        if h.name and h.name not in changed_names(h.body):
+            caught = h.name  # a bare `raise` raises it with what was noted on it
+        else:
+            caught = build.temp(Origin("error", h), build.names.unique("$caught"))
         self.caught = caught
         body = build.sequence(h, lambda: self.body(h.body))
         self.caught = outer

@@ -70,15 +70,17 @@ class _Line:
             return
         for child in ast.iter_child_nodes(node):
             self.note(child)
-        if isinstance(node, ast.Await) or (isinstance(node, ast.Call) and self.acts(node)):
+        if isinstance(node, ast.Await) or (
+            isinstance(node, ast.Call) and acts(node, self.kinds, self.build)
+        ):
             self.events.append(node)
 
-    def acts(self, call: ast.Call) -> bool:
-        """Whether a call may do anything that its neighbours could notice."""
-        target = self.build.resolve(call.func)
-        if isinstance(target, type) or any(target is plain for plain in _PLAIN):
-            return False
-        if isinstance(call.func, ast.Attribute):
-            kind = self.kinds.kind(call.func.value)
-            return kind not in _VALUES
-        return True
+
+def acts(call: ast.Call, kinds: Kinds, build: Builder) -> bool:
+    """Whether a call may do anything that its neighbours could notice."""
+    target = build.resolve(call.func)
+    if isinstance(target, type) or any(target is plain for plain in _PLAIN):
+        return False
+    if isinstance(call.func, ast.Attribute):
+        return kinds.kind(call.func.value) not in _VALUES
+    return True

@@ -9,6 +9,7 @@ import ast
 from collections.abc import Sequence
 
 from .build import Builder, Problem
+from .closures import bound_names
 from .findings import Finding, ordered
 from .foreign import foreign
 from .handlers import handlers
@@ -17,7 +18,7 @@ from .live import Function
 from .loops import loops
 from .order import order
 from .purity import purity
-from .scan import bound_names
+from .receivers import receivers
 from .syntax import syntax
 
 _FOLLOWS = ("PD201", "PD202", "PD203", "PD204", "PD205", "PD207")
@@ -31,6 +32,7 @@ def refuse(function: Function, kinds: Kinds, build: Builder) -> None:
     syntax(function.node, build)
     foreign(function, kinds, build)
     order(function.node, kinds, build)
+    receivers(function.node, kinds, build)
     loops(function, kinds, build)
     handlers(function, build)
     purity(function, build)

@@ -21,9 +21,13 @@ _MARK = "__perdure_raised__"
 _SCOPED = (ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
-def raised(error: BaseException | type[BaseException]) -> BaseException:
+def raised(error: object) -> BaseException:
     """Mark an exception as raised by the author on purpose; glue lets it through."""
-    made = error() if isinstance(error, type) else error
+    made: object = error
+    if isinstance(error, type) and issubclass(error, BaseException):
+        made = error()
+    if not isinstance(made, BaseException):
+        raise TypeError("exceptions must derive from BaseException")
     setattr(made, _MARK, True)
     return made
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .blocks import Leave
+from .closures import Names, bound_names, free, free_inside, where_defined
 
-Names = frozenset[str]
 _NONE: Names = frozenset()
 
 
@@ -49,29 +49,17 @@ class Scan:
 
 def scan(code: Iterable[ast.stmt], local: Names) -> Scan:
     """Scan `code`; only variables in `local` count. Falling off the end is the exit `next`."""
-    walker = _Walker(local)
+    walker = _Walker(local, {s.name for s in code if isinstance(s, ast.FunctionDef)})
     end = walker.body(list(code), Assigned(_NONE, _NONE))
     if end is not None:
         walker.leave("next", end)
     return walker.found
 
 
-def bound_names(node: ast.AST) -> set[str]:
-    """The names that a target or pattern binds."""
-    found: set[str] = set()
-    for n in ast.walk(node):
-        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store):
-            found.add(n.id)
-        elif isinstance(n, (ast.MatchAs, ast.MatchStar)) and n.name:
-            found.add(n.name)
-        elif isinstance(n, ast.MatchMapping) and n.rest:
-            found.add(n.rest)
-    return found
-
-
 class _Walker:
-    def __init__(self, local: Names) -> None:
+    def __init__(self, local: Names, functions: set[str]) -> None:
         self.local, self.found = local, Scan()
+        self.functions = functions  # defined in this code: they may call each other
         self.loops: list[tuple[list[Assigned], list[Assigned]]] = []  # breaks, continues
 
     def leave(self, label: str, state: Assigned) -> None:
@@ -100,9 +88,8 @@ class _Walker:
             case ast.IfExp():
                 return self.lazily([node.test], [node.body, node.orelse], state, hidden)
             case ast.Lambda():
-                own = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
-                self.expr(node.args, state, hidden)
-                self.expr(node.body, state, hidden | own)
+                for name in free(node, hidden):
+                    self.read(name.id, name, state, hidden)
                 return state
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
                 return self.comprehension(node, state, hidden)
@@ -220,10 +207,10 @@ class _Walker:
                         state = self.expr(target, state)
                 state = state.but(_NONE, self.local & gone)
             case ast.FunctionDef():
-                own = {a.arg for a in ast.walk(s.args) if isinstance(a, ast.arg)}
-                own |= {n for b in s.body for n in bound_names(b)}
-                for inner in s.body:
-                    self.expr(inner, state, frozenset(own))
+                for part in where_defined(s):
+                    state = self.expr(part, state)
+                for name in free_inside(s, frozenset(self.functions)):
+                    self.read(name.id, name, state, _NONE)
                 state = self.bind({s.name}, state)
             case _:
                 state = self.expr(s, state)

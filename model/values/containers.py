@@ -21,7 +21,7 @@ from .shapes import TUPLE, Ann, Inside, Shape, bad_text, encode, locate
 class Items(Shape):
     """`list`, `set`, `frozenset` and `tuple[T, ...]`: any number of one type.
 
-    Sets are written in one order: texts and numbers by value, everything else by its bytes.
+    Sets are written in one order, by the bytes of their items.
     """
 
     def __init__(self, cls: type[Any], item: Shape) -> None:
@@ -32,7 +32,7 @@ class Items(Shape):
         self.item = item
         self.frozen = cls in (tuple, frozenset)
         self.unordered = cls in (set, frozenset)
-        self.foreign = self.unordered and item.text not in ("str", "int", "float")
+        self.foreign = self.unordered
 
     def parts(self) -> Iterable[Shape]:
         return (self.item,)
@@ -52,13 +52,13 @@ class Items(Shape):
 
     @cached_property
     def wire(self) -> Ann:
-        if self.unordered and not self.native:
+        if self.unordered:
             return list[self.item.wire]
         return TUPLE[self.item.wire, ...] if self.cls is tuple else self.make[self.item.wire]
 
     @property
     def wire_class(self) -> type[Any]:
-        return list if self.unordered and not self.native else self.cls
+        return list if self.unordered else self.cls
 
     def forth(self, value: Any) -> Any:
         if self.native:
@@ -129,7 +129,7 @@ class Row(Shape):
 
 
 class Table(Shape):
-    """`dict[K, V]`: keys are texts, numbers or enumeration members; written in order of keys."""
+    """`dict[K, V]`: keys are texts, numbers or enumeration members; their order is kept."""
 
     def __init__(self, key: Shape, value: Shape) -> None:
         super().__init__(f"dict[{key.text}, {value.text}]", ["object"])

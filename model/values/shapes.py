@@ -27,7 +27,8 @@ TUPLE: Any = tuple
 UNION: Any = Union
 """To be subscripted with types that are known at run time only."""
 
-encode: Callable[[Any], bytes] = msgspec.json.Encoder(order="deterministic").encode
+encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
+"""JSON as it stands: dicts keep their order, which a workflow can see. Sets are sorted before."""
 
 
 def type_name(cls: Any) -> str:

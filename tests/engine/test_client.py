@@ -89,6 +89,14 @@ async def broken(text: str) -> int:
 
 
 @workflow
+async def in_turn(prices: dict[str, int]) -> str:
+    said = ""
+    for name, price in prices.items():
+        said += name + str(await double(price)) + " "
+    return said
+
+
+@workflow
 async def stuck(n: int) -> int:
     table = {1: 2}
     return await double(table[n])
@@ -126,6 +134,20 @@ async def test_another_input_or_workflow_under_an_id_is_refused_with_the_differe
         with pytest.raises(ExecutionConflict, match="this is doubled_again"):
             await engine.start(doubled_again(1), id="a")
     assert ledger.one("select count(*) from execution") == 2
+
+
+async def test_a_dict_is_run_through_in_its_order_and_is_one_input_in_any(ledger: Ledger) -> None:
+    """The loop goes as in Python; a client that sends the keys in another order asks for the same
+    execution, and the audit agrees on what the input was."""
+    prices = {"pear": 3, "apple": 1, "fig": 2}
+    async with Engine(ledger.url) as engine:
+        assert await engine.run(in_turn(prices), id="a") == "pear6 apple2 fig4 "
+        turned = dict(reversed(prices.items()))
+        assert await engine.run(in_turn(turned), id="a") == "pear6 apple2 fig4 "
+        with pytest.raises(ExecutionConflict):
+            await engine.start(in_turn(prices | {"fig": 3}), id="a")
+    assert ledger.one("select count(*) from execution") == 1
+    await ledger.sound()
 
 
 async def test_a_start_that_was_given_up_is_not_answered_before_it_is_durable(

@@ -70,6 +70,10 @@ def careful(url: str) -> str:
 def effect(x: int) -> int:
     return x
 
+def unsettle(found: dict[str, list[int]]) -> int:
+    found["x"] = []
+    return 1
+
 @workflow
 async def other(x: int) -> int:
     return await a(x)
@@ -159,6 +163,27 @@ async def added(x: int) -> list[int]:
     xs = [1, 2]
     xs[0] += await a(x)
 #   ^^^^^^^^^^^^^^^^^^^ PD106 is read before this await
+    return xs
+
+@workflow
+async def defaulted(x: int) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    found.setdefault("x", []).append(await a(x))
+#   ^^^^^^^^^^^^^^^^^^^^^^^^^ PD106 is looked up before this await
+    return found
+
+@workflow
+async def disturbed(x: int) -> dict[str, list[int]]:
+    found = {"x": [1]}
+    found["x"].append(unsettle(found) + await a(x))
+#   ^^^^^^^^^^ PD106 is looked up before this await
+    return found
+
+@workflow
+async def indexed(x: int) -> list[list[int]]:
+    xs = [[1], [2]]
+    xs[x - 1].append(await a(x))
+#   ^^^^^^^^^ PD106 is looked up before this await
     return xs
 
 @workflow

@@ -186,11 +186,11 @@ class Kinds(Expressions):
         return self.env
 
     def augmented(self, s: ast.AugAssign) -> None:
-        value = self.of(s.value)
         if isinstance(s.target, ast.Name):
-            old = self.variable(s.target.id)
-            self.bind(s.target, arithmetic.binary(s.op, old, value))
+            old = self.seen[id(s.target)] = self.variable(s.target.id)
+            self.bind(s.target, arithmetic.binary(s.op, old, self.of(s.value)))
         else:
+            self.of(s.value)
             self.of(s.target)
 
     def grows(self, node: ast.expr) -> None:
