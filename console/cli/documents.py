@@ -20,7 +20,7 @@ from ...model.analysis import Answer
 from ..site import write
 from ..verifying import Limits, Verified, verify
 from .answers import DOES_NOT_HOLD, Refusal, answer, finish, note, say, watched, with_format
-from .targets import workflows
+from .targets import all_workflows
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,8 +66,7 @@ def build(targets: tuple[str, ...], output: Path, limit_seconds: float, format: 
 
 
 def _verified(targets: tuple[str, ...], limit_seconds: float) -> list[Verified]:
-    chosen = {id(w): w for target in targets for w in workflows(target)}
-    every = watched(list(chosen.values()), "verifying")
+    every = watched(all_workflows(targets), "verifying")
     return [verify(w, (), Limits(limit_seconds)) for w in every]
 
 

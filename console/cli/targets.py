@@ -26,6 +26,10 @@ AnyWorkflow = Workflow[..., Any]
 _TARGET = "a target is file.py, file.py:workflow or package.module[:workflow]"
 
 
+class NoWorkflow(Refusal):
+    """A file that loads and defines no workflow: no mistake beside others that do (`shop/*.py`)."""
+
+
 def workflows(target: str) -> list[AnyWorkflow]:
     """The workflows that a target names, in the order of their definition."""
     source, _, name = _split(target)
@@ -35,7 +39,7 @@ def workflows(target: str) -> list[AnyWorkflow]:
     module = _loaded(source, target)
     found = _defined(module)
     if not found:
-        raise Refusal(f"{source} defines no workflow", "write @workflow above an async def")
+        raise NoWorkflow(f"{source} defines no workflow", "write @workflow above an async def")
     if not name:
         return found
     chosen = [w for w in found if name in (w.name, w.qualname)]
@@ -65,10 +69,23 @@ def one_workflow(target: str) -> AnyWorkflow:
     return found[0]
 
 
+def all_workflows(targets: tuple[str, ...]) -> list[AnyWorkflow]:
+    """Every workflow of every target, each once; of several targets some may have none."""
+    chosen: dict[int, AnyWorkflow] = {}
+    missing: NoWorkflow | None = None
+    for target in targets:
+        try:
+            chosen |= {id(w): w for w in workflows(target)}
+        except NoWorkflow as error:
+            missing = missing or error
+    if missing is not None and not chosen:
+        raise missing
+    return list(chosen.values())
+
+
 def programs(targets: tuple[str, ...]) -> list[Program]:
     """Compile every workflow of every target, each once."""
-    chosen = {id(w): w for target in targets for w in workflows(target)}
-    return [compile_workflow(w) for w in chosen.values()]
+    return [compile_workflow(w) for w in all_workflows(targets)]
 
 
 def _split(target: str) -> tuple[str, str, str]:
