@@ -102,16 +102,19 @@ def _entry(target: str, properties: tuple[str, ...], limits: Limits) -> Entry:
         raise Refusal(str(error), fix) from error  # a mistake in the options, not in the target
     except (Refusal, PerdureError, NotANet, OSError) as error:
         reason = error.message if isinstance(error, Refusal) else str(error)
-        empty = isinstance(error, NoWorkflow)
-        return Entry(_unusable(target, reason), f"{target}: {reason}", empty)
+        if isinstance(error, NotANet):
+            reason += "\n  fix  `perdure compile TARGET --to json` writes one"
+        text = reason if reason.startswith(target) else f"{target}: {reason}"
+        return Entry(_unusable(target, reason), text, isinstance(error, NoWorkflow))
 
 
 def _passed_over(entry: Entry) -> Entry:
     """A file without a workflow beside others that have some."""
     target = entry.document["target"]
     reason = "defines no workflow"
-    entry = {"target": target, "verdict": "holds", "reason": reason, "nets": list[Any]()}
-    return Entry(entry, f"{target}: {reason}")
+    nets: list[Any] = []
+    document = {"target": target, "verdict": "holds", "reason": reason, "nets": nets}
+    return Entry(document, f"{target}: {reason}")
 
 
 def _unusable(target: str, reason: str) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from ...model.modules import file_name
 from ...model.program import Program
 from .answers import Refusal
 
-_FIX = "the file must load by itself: `python -c 'import ...'` shows the whole story"
 AnyWorkflow = Workflow[..., Any]
 _TARGET = "a target is file.py, file.py:workflow or package.module[:workflow]"
 
@@ -131,16 +130,23 @@ def _import(name: str, target: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is not None and (name + ".").startswith(error.name + "."):
             raise Refusal(f"there is no module {name!r}", _TARGET) from error
-        raise Refusal(_told(error, target), _FIX) from error
+        raise Refusal(_told(error, target), _how_to_see(target)) from error
     except (Exception, SystemExit) as error:
-        raise Refusal(_told(error, target), _FIX) from error
+        raise Refusal(_told(error, target), _how_to_see(target)) from error
+
+
+def _how_to_see(target: str) -> str:
+    """The command that shows the whole story of an import that fails."""
+    source, _, _ = _split(target)
+    command = f"python {source}" if source.endswith(".py") else f"python -c 'import {source}'"
+    return f"it must load by itself: `{command}` shows the whole story"
 
 
 def _told(error: BaseException, target: str) -> str:
     """One line: where in the user's file an import failed, and with what."""
     what = traceback.format_exception_only(error)[-1].strip()
     if isinstance(error, SyntaxError):
-        return f"{error.filename}:{error.lineno}: {what}"
+        return f"{error.filename or target}:{error.lineno or 1}: {what}"
     return f"{_where(error, target)}: {what} (while loading {target})"
 
 

@@ -56,6 +56,10 @@ WITH_TARGET: dict[str, list[str]] = {
 }
 TARGETS = {
     "syntax": ("def f(:\n", "SyntaxError"),
+    "binary": ("x = 1\0\n", "null bytes"),
+    "quotes": ("x = 'never ends\n", "SyntaxError"),
+    "deep": ("def f():\n    f()\n\n\nf()\n", "RecursionError"),
+    "aborts": ("raise KeyboardInterrupt2\n", "NameError"),
     "raises": ("x = 1\n\n1 / 0\n", "ZeroDivisionError"),
     "exits": ("import sys\nsys.exit('no')\n", "SystemExit"),
     "imports": ("import no_such_library_of_mine\n", "no_such_library_of_mine"),
