@@ -49,8 +49,10 @@ class Scan:
 
 def scan(code: Iterable[ast.stmt], local: Names) -> Scan:
     """Scan `code`; only variables in `local` count. Falling off the end is the exit `next`."""
-    walker = _Walker(local, {s.name for s in code if isinstance(s, ast.FunctionDef)})
-    end = walker.body(list(code), Assigned(_NONE, _NONE))
+    code = list(code)
+    inside = (n for s in code for n in ast.walk(s))
+    walker = _Walker(local, {n.name for n in inside if isinstance(n, ast.FunctionDef)})
+    end = walker.body(code, Assigned(_NONE, _NONE))
     if end is not None:
         walker.leave("next", end)
     return walker.found
