@@ -32,6 +32,7 @@ NATURES: Mapping[str, str] = {
     **dict.fromkeys(("append", "claim", "handover", "suspect"), "commit"),
     **dict.fromkeys(("open", "sessions", "mail", "next_wake", "find", "list", "log"), "read"),
     **dict.fromkeys(("messages", "effects", "attempts", "definition", "payload", "served"), "read"),
+    "unread": "read",
     **dict.fromkeys(("weak", "now", "changes", "close", "beat", "tidy"), ""),
 }
 """Every operation of the Store port; "" neither waits nor matters (see faults.py). A beat is met at

@@ -219,8 +219,8 @@ CODES: Mapping[str, Code] = {
         "Add a probe, or let the undo take (result | None, *arguments).",
     ),
     "PD307": Code(
-        "An irreversible step is a direct branch of first(...).",
-        "The loser of a race is given up, and this one cannot be.",
+        "An irreversible step, or one that has no undo, is a direct branch of first(...).",
+        "The loser of a race is given up or undone, and this one cannot be.",
         "Race first, then call it.",
     ),
     "PD401": Code(

@@ -18,7 +18,7 @@ from .kernel import Call, transition_of
 
 def arguments_of(call: Call, step: Step[..., Any]) -> tuple[Any, ...]:
     """What the function of the role takes, decoded afresh for this attempt."""
-    values = tuple(value.get() for value in call.arguments)
+    values = tuple([value.get() for value in call.arguments])
     if call.role != "undo":
         return values
     entry, undo = call.entry, step.undo_step

@@ -135,7 +135,10 @@ def judge(definition: bytes | None, history: History) -> list[Problem]:
     except msgspec.MsgspecError as error:
         return [Problem("firing", None, f"a body cannot be read: {error}")]
     lost = _payloads(history.payloads)
-    return lost or [*_started(row, records[0], told[0]), *_Judge(net, history, told).problems()]
+    if lost or records[0].kind is not Kind.STARTED or records[0].transition != NO_TRANSITION:
+        word = records[0].kind.word
+        return lost or [Problem("start", 0, f"the log begins with {word}, or with a transition")]
+    return [*_started(row, told[0]), *_Judge(net, history, told).problems()]
 
 
 def _payloads(payloads: Mapping[str, bytes | None]) -> list[Problem]:
@@ -159,9 +162,7 @@ def _net(definition: bytes | None, row: ExecutionRow) -> Net | Problem:
     return net
 
 
-def _started(row: ExecutionRow, record: Record, body: Body) -> list[Problem]:
-    if record.kind is not Kind.STARTED:
-        return [Problem("start", 0, f"the log begins with {record.kind.word}")]
+def _started(row: ExecutionRow, body: Body) -> list[Problem]:
     said = (body.w, body.v, body.net, body.key)
     wanted = (row.workflow, row.version, row.net, row.key)
     problems = [
@@ -177,6 +178,16 @@ def _started(row: ExecutionRow, record: Record, body: Body) -> list[Problem]:
 def _input_digest(body: Body) -> bytes:
     inputs = msgspec.json.decode(bytes(body.i), type=dict[str, msgspec.Raw])
     return input_digest({name: bytes(raw) for name, raw in inputs.items()})
+
+
+def _named(before: Record, record: Record, body: Body) -> None:
+    """The first record of a tenure names its session (rule 1), and no other does; a stall ends its
+    tenure."""
+    first = record.tenure != before.tenure
+    if before.kind is Kind.STALLED and not first:
+        raise IllegalFiring(record.kind.word, "whoever stalled it has let it go")
+    if first != bool(body.s) or (record.kind is Kind.CLAIMED and not first):
+        raise IllegalFiring(record.kind.word, "a tenure begins with the name of its session")
 
 
 @dataclass(frozen=True)
@@ -202,8 +213,9 @@ class _Judge:
         if state is None:
             return self.found
         self._checkpoint(0, state)
-        for record, body in zip(records[1:], self.told[1:], strict=True):
+        for before, record, body in zip(records, records[1:], self.told[1:], strict=False):
             try:
+                _named(before, record, body)
                 state = self._step(state, record, body)
             except (IllegalFiring, KeyError, AttributeError) as error:
                 why = str(error) if isinstance(error, IllegalFiring) else repr(error)
@@ -251,6 +263,8 @@ class _Judge:
     def _without_transition(self, state: State, record: Record, body: Body) -> None:
         if record.kind not in _WITHOUT_TRANSITION or record.kind is Kind.STARTED:
             raise IllegalFiring(record.kind.word, "it names no transition")
+        if record.kind is Kind.STALLED and not body.why:
+            raise IllegalFiring(record.kind.word, "it does not say why")
         if record.kind in _TELLS_OF_MAIL:
             self._taken(record, body, record.kind.word, _TELLS_OF_MAIL[record.kind])
         if record.kind is not Kind.FINISHED:
@@ -353,7 +367,7 @@ class _Judge:
         if row.checkpoint is None or row.checkpoint_seq != seq:
             return
         payloads = {digest: raw or b"" for digest, raw in self.history.payloads.items()}
-        state = state._replace(marking=resolved(state.marking, payloads, stored))
+        state = msgspec.structs.replace(state, marking=resolved(state.marking, payloads, stored))
         if not checkpoint.like(self.net, state, row.checkpoint):
             self._say("row", seq, "the checkpoint is not what the records lead to")
 

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -22,7 +21,7 @@ from ..model.net import TransitionKind
 from ..model.values import ValueRefused
 from . import bodies, post
 from .answers import arguments_of, attempts_of, shown, unsure
-from .bodies import Raw
+from .bodies import NOTHING, Raw
 from .clock import Clock
 from .decisions import Decision
 from .driver import KEEP_SECONDS, PROBES_MAX, Driver, earliest
@@ -30,6 +29,7 @@ from .errors import StoreUnavailable, TransactionEnded
 from .instance import Instance
 from .kernel import Call, counter
 from .leases import Lease
+from .running import Running
 from .store import Ambiguous, Append, Appended, AttemptRow, Fenced, Store
 from .world import Invocation, World
 
@@ -37,31 +37,7 @@ RETRY_SECONDS = 0.1  # between attempts while the store cannot be used
 _PROBING = Retry(attempts=PROBES_MAX)
 _LOG = logging.getLogger("perdure")
 _FREE = frozenset({Effect.PURE, Effect.OBSERVE})
-
-
-@dataclass(eq=False)
-class Running:
-    """A call under way. `settling`: it has an intent, so it is never cut, only awaited.
-
-    `waiting`: the user's function does not run now, its turn has not come.
-    """
-
-    settling: bool
-    says: str  # which step of which execution, for people
-    task: asyncio.Task[None] | None = None
-    cancelled: bool = False
-    waiting: bool = True
-
-    @property
-    def begun(self) -> bool:
-        """Whether the call may have left already."""
-        return self.task is not None and not self.waiting
-
-    def cancel(self) -> None:
-        """Give the call up, before or while it runs; its outcome is dropped."""
-        self.cancelled = True
-        if self.task is not None:
-            self.task.cancel()
+_SETTLING = frozenset(effect for effect in Effect if effect.intent)
 
 
 class Caller:
@@ -85,16 +61,16 @@ class Caller:
     def make(self, instance: Instance, call: Call) -> Running:
         """Start a call as soon as its causal past is durable (output commit, rule 22)."""
         step = instance.program.steps[call.site.name]
-        says = f"{instance.key}: {call.role} {call.site.name} ({step.effect})"
-        running = Running(call.role == "step" and step.effect.intent, says)
-        free = call.role == "step" and step.effect in _FREE
-        needed = -1 if free else instance.seq - 1
+        forward = call.role == "step"
+        running = Running(forward and step.effect in _SETTLING, instance.key, call, step)
+        needed = -1 if forward and step.effect in _FREE else instance.seq - 1
 
         def start() -> None:
             if running.cancelled:
                 return
             work = self._guarded(instance, call, step, running)
-            running.task = self.spawn(work)
+            running.task = asyncio.get_running_loop().create_task(work)
+            self.tasks.add(running.task)
 
         if needed <= instance.durable:
             start()
@@ -119,6 +95,8 @@ class Caller:
             _LOG.exception("%s is stalled by a defect", instance.key)
             instance.running.pop(self.driver.wish_of(call), None)
             self.driver.stall(instance, "".join(traceback.format_exception(defect)))
+        finally:  # its last words: a callback of the task would be another turn of the loop
+            self.tasks.discard(cast("asyncio.Task[None]", running.task))
 
     # --- one call -----------------------------------------------------------------------------
 
@@ -129,7 +107,9 @@ class Caller:
             await self._in_transaction(instance, call, step, running)
             return
         while True:
-            await self._turn(instance, call, step, running)
+            if not self._its_turn(instance, call, step):
+                await self._turn(instance, call, step, running)
+            running.waiting = False
             if not instance.alive:
                 return  # another session has it: whoever asks for this call now is not us
             try:
@@ -140,8 +120,13 @@ class Caller:
                 if not await self._failed(instance, call, step, running, error):
                     continue
             else:
-                await self._known(instance)
-                if not await self._answered(instance, call, step, running, result):
+                if instance.lent is not None:
+                    await self._known(instance)
+                if running.cancelled:
+                    return
+                if not instance.alive:
+                    await self._testify(instance, call, step, result)
+                elif not self._answered(instance, call, step, result):
                     continue
             return
 
@@ -156,6 +141,16 @@ class Caller:
             task.uncancel()
         return StepFailed("asyncio.CancelledError", "the step cancelled its own task")
 
+    def _its_turn(self, instance: Instance, call: Call, step: Step[..., Any]) -> bool:
+        """Whether neither a backoff, nor a probe's earliest moment, nor the lease is in its way."""
+        moment = earliest(instance, call)
+        return (not moment or moment <= self.store.now()) and self._may(call, step)
+
+    def _may(self, call: Call, step: Step[..., Any]) -> bool:
+        if call.role == "step" and step.effect in _FREE:
+            return True
+        return self.lease.may_call(self.clock.monotonic())
+
     async def _turn(
         self, instance: Instance, call: Call, step: Step[..., Any], running: Running
     ) -> None:
@@ -164,42 +159,38 @@ class Caller:
         moment = earliest(instance, call)
         while (left := moment - self.store.now()) > 0:
             await self.clock.sleep(left / 1e6)
-        if not (call.role == "step" and step.effect in _FREE):
-            while instance.alive and not self.lease.may_call(self.clock.monotonic()):
-                await self.clock.sleep(0.05)
-        running.waiting = False
+        while instance.alive and not self._may(call, step):
+            await self.clock.sleep(0.05)
 
-    async def _once(
+    def _once(
         self, instance: Instance, call: Call, step: Step[..., Any], tx: Any = None
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         order = (instance.key, instance.tenure, instance.durable)
         late = partial(self._late, instance, call, step)
         invocation = Invocation(
             call.role, step, arguments_of(call, step), call.key, order, call.site.name, tx, late
         )
         if step.timeout is None:  # else that of its probe and its undo too
-            return await self.world.call(invocation)
-        async with asyncio.timeout(step.timeout.total_seconds()):
+            return self.world.call(invocation)
+        return self._in_time(invocation, step.timeout.total_seconds())
+
+    async def _in_time(self, invocation: Invocation, seconds: float) -> Any:
+        async with asyncio.timeout(seconds):
             return await self.world.call(invocation)
 
-    async def _answered(
-        self, instance: Instance, call: Call, step: Step[..., Any], running: Running, result: Any
-    ) -> bool:
+    def _answered(self, instance: Instance, call: Call, step: Step[..., Any], result: Any) -> bool:
         """Fire what an answer means; False when the call is to be made again."""
-        if running.cancelled:
-            return True
-        if not instance.alive:
-            await self._testify(instance, call, step, result)
-            return True
         why = unsure(instance, call, result)
         if why is not None:
             return self._again(instance, call, _PROBING, StepFailed("InDoubt", why))
         took = self._end(instance, call)
+        if call.role == "step":
+            self._landed(instance, call, step, result, took)
+            self.driver.pump(instance)
+            return True
         said = attempts_of(took)
         if call.role == "undo":
             self._fire(instance, call, _UNDONE if call.entry else TransitionKind.UNDID, said=said)
-        elif call.role == "step":
-            self._landed(instance, call, step, result, took)
         elif isinstance(result, Voided):
             self._fire(instance, call, TransitionKind.VOIDED, said={"by": "probe", **said})
         else:
@@ -261,6 +252,7 @@ class Caller:
         """The author's writes and the record of the step in one commit (rule 18)."""
         while True:
             await self._turn(instance, call, step, running)
+            running.waiting = False
             await self._hold(instance)
             session = instance.session
             try:
@@ -445,6 +437,8 @@ class Caller:
     def _end(self, instance: Instance, call: Call) -> int:
         """The call is over: its counter goes with the record; how many attempts it took."""
         instance.running.pop(self.driver.wish_of(call), None)
+        if not instance.attempts:
+            return 1
         tries = self._count(instance, call)
         instance.forget(counter(call))
         return tries + 1
@@ -459,11 +453,12 @@ class Caller:
         """The own late answer of a call whose execution was taken over (rule 17)."""
         if call.role != "step" or not step.effect.intent:
             return
+        why = "the caller's late answer"
         try:
-            raw = instance.program.results[call.site.name].encode(result)
-        except ValueRefused:
-            return
-        said = Decision(call.key, "landed", Raw(raw), why="the caller's late answer")
+            raw = Raw(instance.program.results[call.site.name].encode(result))
+        except ValueRefused as refused:  # that it landed is worth saying without a value too
+            raw, why = NOTHING, f"{why}, {shown(result)}, cannot be stored: {refused}"
+        said = Decision(call.key, "landed", raw, why=why)
         await post.testify(self.store, instance.key, call.key, said)
         self.told()
 

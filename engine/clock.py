@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+_BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
 
 class Timer(Protocol):
     """A callback that was asked for and can be taken back."""
@@ -46,9 +48,7 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """CLOCK_BOOTTIME where it exists: a lease must run out during a suspend."""
-        if hasattr(time, "CLOCK_BOOTTIME"):
-            return time.clock_gettime(time.CLOCK_BOOTTIME)
-        return time.monotonic()
+        return time.monotonic() if _BOOT is None else time.clock_gettime(_BOOT)
 
     async def sleep(self, seconds: float) -> None:
         """Sleep in the running loop."""

@@ -138,7 +138,7 @@ class Committer:
             if pending is None or instance.flying is not None or instance.held:
                 continue
             records += len(pending.records)
-            size += sum(len(r.body) for r in pending.records)
+            size += sum([len(r.body) for r in pending.records])
             if chosen and (records > RECORDS_MAX or size > BYTES_MAX):
                 self._urgent = True  # the rest is the next batch
                 break
@@ -181,6 +181,10 @@ class Committer:
         appends = [(i, append) for i in chosen if (append := i.fly()) is not None]
         if not appends:
             return
+        for instance in chosen:
+            if instance.pending is not None:  # what waits for the id that its creation brings
+                self._queue[instance] = None
+                self._urgent = True
         self.batches += 1
         try:
             results = await self._append([a for _, a in appends])

@@ -23,7 +23,7 @@ from .kernel import Call, Doubt, counter
 from .looking import View, view
 from .post import DESK, EVIDENCE, mail_counter
 from .records import NO_TRANSITION
-from .store import Store
+from .store import MessageRow, Store
 
 LOOK_SECONDS = 0.05
 """How often it is looked whether a decision was taken."""
@@ -54,10 +54,12 @@ class Fate(NamedTuple):
 
 
 def cases(seen: View) -> list[Case]:
-    """What of an execution waits for a person now."""
-    if seen.definition is None or seen.state is None or seen.row.status.final:
+    """What of an execution waits for a person now; after its end only alarms do."""
+    if seen.row.status.final:
+        return list(_alarms(seen))
+    if seen.definition is None or seen.state is None:
         return []
-    return [*_effects(seen), *_messages(seen)]
+    return [*_effects(seen), *_unreadable(seen), *_alarms(seen)]
 
 
 def _effects(seen: View) -> Iterator[Case]:
@@ -84,21 +86,32 @@ def _effects(seen: View) -> Iterator[Case]:
         yield Case(kind, want.site.name, want.key, want.since, since, tries, why, may)
 
 
-def _messages(seen: View) -> Iterator[Case]:
-    ledger = {e.key: e for e in seen.effects}
+def _unreadable(seen: View) -> Iterator[Case]:
     counted = {a.site: a for a in seen.attempts}
     for message in seen.mail:
         row = counted.get(mail_counter(message.number))
         if row is not None:
             yield Case("unreadable", message.channel, message.id, 0, message.arrived, row.tries,
                        row.error, ())  # fmt: skip
-        if message.channel == EVIDENCE:
-            said = msgspec.json.decode(message.body, type=Decision)
-            effect = ledger.get(said.k)
-            if effect is not None and effect.outcome in ("voided", "undone"):
-                why = f"the caller says it landed, after it was {effect.outcome}"
-                yield Case("alarm", effect.site, said.k, effect.outcome_seq or 0, message.arrived,
-                           0, f"{why} by {effect.decided_by}", ())  # fmt: skip
+
+
+def _alarms(seen: View) -> Iterator[Case]:
+    """Late answers that contradict what was decided: the money may have moved twice (rule 17)."""
+    ledger = {e.key: e for e in seen.effects}
+    for message in seen.mail:
+        said = _said(message) if message.channel == EVIDENCE else None
+        effect = ledger.get(said.k) if said is not None else None
+        if effect is not None and effect.outcome in ("voided", "undone"):
+            why = f"the caller says it landed, after it was {effect.outcome} by {effect.decided_by}"
+            yield Case("alarm", effect.site, effect.key, effect.outcome_seq or 0, message.arrived,
+                       0, why, ())  # fmt: skip
+
+
+def _said(message: MessageRow) -> Decision | None:
+    try:
+        return msgspec.json.decode(message.body, type=Decision)
+    except msgspec.MsgspecError:  # some foreign sender's: it says nothing
+        return None
 
 
 async def decide(

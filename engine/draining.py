@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 
-from .calls import Running
 from .clock import Clock
 from .driver import Driver
 from .instance import Instance
+from .running import Running
 
 LOOK_SECONDS = 0.01
 _LOG = logging.getLogger("perdure")

@@ -24,6 +24,7 @@ from .committer import Committer
 from .instance import Instance, Wish
 from .kernel import Call, Doubt, Wait, Want, counter
 from .records import NO_TRANSITION, Kind
+from .resting import Rest
 from .store import AttemptRow, MessageRow, Status, Store
 
 KEEP_SECONDS = 1
@@ -111,23 +112,29 @@ class Driver:
     def _pump(self, instance: Instance) -> None:
         if not instance.alive or instance.leaving or instance.waiting or instance.lent is not None:
             return
-        while instance.stuck is None and self._advance(instance):
-            pass
+        rest = kernel.at_rest(instance.wiring, instance.state)
+        while instance.stuck is None and self._advance(instance, rest):
+            rest = kernel.at_rest(instance.wiring, instance.state)
         if instance.stuck is not None:
             self._leave_stalled(instance)
-        elif kernel.final_status(instance.wiring, instance.state) is not None:
-            self._finish(instance)
+        elif rest.final is not None:
+            self._finish(instance, rest.final)
         else:
-            self._settle_wants(instance)
+            self._settle_wants(instance, rest)
 
-    def _advance(self, instance: Instance) -> bool:
+    def _advance(self, instance: Instance, rest: Rest) -> bool:
         wiring, state = instance.wiring, instance.state
-        transition = kernel.next_auto(wiring, state, instance.durable)
-        if transition is None and not self._cancel_waits(instance) and self.may_intend(instance):
+        transition = kernel.next_auto(wiring, state, instance.durable) if rest.autos else None
+        if (
+            transition is None
+            and rest.intents
+            and not self._cancel_waits(instance)
+            and self.may_intend(instance)
+        ):
             transition = kernel.next_intent(wiring, state, self._refused_lately(instance))
         if transition is not None:
             return self.fire(instance, transition, said=_given_up(instance, transition))
-        return post.take(self, instance) or self._answer(instance)
+        return post.take(self, instance) or (rest.waits and self._answer(instance))
 
     def _refused_lately(self, instance: Instance) -> dict[str, int]:
         """Calls with an intent whose backoff is not over: site -> when it is."""
@@ -169,30 +176,19 @@ class Driver:
 
     # --- what is left to wait for -------------------------------------------------------------
 
-    def _settle_wants(self, instance: Instance) -> None:
+    def _settle_wants(self, instance: Instance, rest: Rest) -> None:
         wants = self._wants(instance)
-        now = self.store.now()
         if self.draining:
-            self._give_up(instance, wants, now)
+            self._give_up(instance, wants, self.store.now())
             return
-        asked = {self.wish_of(w): w for w in wants if isinstance(w, Call)}
-        later: dict[Wish, int] = {}
-        for wish, call in asked.items():
-            if (instance.attempts or call.role == "probe") and wish not in instance.running:
-                at = earliest(instance, call)
-                if at > now:
-                    later[wish] = at
-        calls = {wish: call for wish, call in asked.items() if wish not in later}
-        for wish, running in list(instance.running.items()):
-            if wish not in calls and not running.settling:
-                running.cancel()  # its token has left: a loser, a drain
-        for wish, call in calls.items():
-            if wish not in instance.running:
-                instance.running[wish] = self.make_call(instance, call)
-        dues = [*(w.due for w in wants if isinstance(w, Wait) and w.due), *later.values()]
-        dues += self._intents_due(instance, now)
-        self._alarm(instance, min(dues, default=None))
-        if instance.durable < instance.seq - 1 and _goes_on(instance):
+        later = self._call(instance, [w for w in wants if isinstance(w, Call)])
+        dues = [w.due for w in wants if isinstance(w, Wait) and w.due] if rest.waits else []
+        dues += later
+        if rest.intents:
+            dues += self._intents_due(instance, self.store.now())
+        if dues or instance.alarm is not None:
+            self._alarm(instance, min(dues, default=None))
+        if rest.after and instance.durable < instance.seq - 1:
             instance.starts.append((instance.seq - 1, lambda: self.pump(instance)))
             return
         if instance.running:
@@ -202,11 +198,28 @@ class Driver:
             return
         self._park(instance, wants, dues)
 
+    def _call(self, instance: Instance, asked: list[Call]) -> list[int]:
+        """Call what is asked for, give up what is not any more; when the others have their turn."""
+        running, later = instance.running, list[int]()
+        if running:
+            wishes = {self.wish_of(call) for call in asked}
+            for wish, one in list(running.items()):
+                if wish not in wishes and not one.settling:
+                    one.cancel()  # its token has left: a loser, a drain
+        for call in asked:
+            wish = self.wish_of(call)
+            if wish in running:
+                continue
+            moment = earliest(instance, call)
+            if moment and moment > self.store.now():
+                later.append(moment)
+            else:
+                running[wish] = self.make_call(instance, call)
+        return later
+
     def _intents_due(self, instance: Instance, now: int) -> list[int]:
         """When the intents that were not written now are looked at again."""
-        asked = kernel.intents(instance.wiring, instance.state)
-        if not asked:
-            return []
+        asked = kernel.at_rest(instance.wiring, instance.state).intents
         sites = [instance.program.net.transitions[t].site for t in asked]
         later = self._refused_lately(instance)
         soon = now + int(LEASE_LOOK_SECONDS * 1e6)  # too little of the lease was left
@@ -229,7 +242,7 @@ class Driver:
             instance.alarm = None
         if due is not None:
             seconds = (due - self.store.now()) / 1e6
-            if seconds <= KEEP_SECONDS:
+            if seconds <= KEEP_SECONDS or instance.running:  # else it is parked until then
                 # A microsecond more: never early by the database's clock.
                 instance.alarm = self.clock.later(seconds + 1e-6, lambda: self.pump(instance))
 
@@ -250,11 +263,9 @@ class Driver:
 
     # --- ends ---------------------------------------------------------------------------------
 
-    def _finish(self, instance: Instance) -> None:
+    def _finish(self, instance: Instance, status: Status) -> None:
         for running in instance.running.values():
             running.cancel()
-        status = kernel.final_status(instance.wiring, instance.state)
-        assert status is not None
         unread = len(instance.mail) + len(instance.unreadable)
         body = kernel.finished(instance.wiring, instance.state, unread)
         at = max(self.store.now(), instance.at)
@@ -305,10 +316,13 @@ def _channels(wants: list[Want]) -> str:
 
 
 def earliest(instance: Instance, call: Call) -> int:
-    """When a call may be made: after its backoff, a probe after its attempt's timeout (rule 30).
+    """When a call may be made: after its backoff, a probe after its attempt's timeout (rule 30);
+    0 when it has nothing to wait for.
 
     Until then the execution is parked: a worker that dies meanwhile did not die of it.
     """
+    if not instance.attempts and call.role != "probe":
+        return 0
     row = instance.attempts.get(counter(call))
     moment = row.next_at if row else 0
     timeout = instance.program.steps[call.site.name].timeout
@@ -342,8 +356,7 @@ def _can_wait(instance: Instance) -> bool:
 
 def _goes_on(instance: Instance) -> bool:
     """An outcome waits to be durable before the code behind it runs."""
-    places = instance.program.net.places
-    return any(places[p].kind is PlaceKind.AFTER for p in instance.state.marking)
+    return kernel.at_rest(instance.wiring, instance.state).after
 
 
 def _asked_of_people(instance: Instance, want: Want) -> Want:

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..model.marking import Entry, wire
-from ..model.net import TransitionKind
+from ..model.net import Transition, TransitionKind
 from ..model.program import Program
 from ..model.values import is_payload
 from . import bodies, checkpoint, kernel
 from .bodies import Body
 from .kernel import Opened, State, Want
-from .records import FIXED_BYTES, NO_TRANSITION, Kind, Record, chain
+from .records import FIXED_BYTES, Kind, Record, chain
 from .store import Append, AttemptRow, Create, EffectRow, MessageRow, RowChange
 
 Wish = tuple[str, int, int]
@@ -50,6 +50,7 @@ _SETTLED = frozenset(
         TransitionKind.UNDO,
     }
 )
+_IN_LEDGER = frozenset({TransitionKind.INTENT, *_OUTCOMES, *_SETTLED})
 
 
 @dataclass
@@ -146,8 +147,9 @@ class Instance:
         """Take a step of the kernel into the state and into the pending append."""
         before, self.state = self.state, step.state
         record = self.record(step.kind, step.transition, step.body, at)
-        if step.transition != NO_TRANSITION:
-            self._ledger(before, step, record)
+        told = self.program.net.transitions[step.transition]
+        if told.kind in _IN_LEDGER:
+            self._ledger(before, step, told, record)
         return record
 
     def record(self, kind: Kind, transition: int, body: Body, at: int) -> Record:
@@ -156,8 +158,8 @@ class Instance:
             body = msgspec.structs.replace(body, s=self.session)
             self.named = True
         raw = bodies.encode(body)
-        if is_payload(raw) and self.id and not self.held:
-            # Without an id, or inside the transaction of a step, nothing can be kept before it.
+        if is_payload(raw) and not self.held:
+            # Inside the transaction of a step nothing can be kept before it.
             body, large = bodies.refer(body)
             new = {digest: value for digest, value in large if digest not in self.kept}
             self.append().payloads |= new
@@ -185,8 +187,7 @@ class Instance:
             append.change = RowChange()
         return append.change
 
-    def _ledger(self, before: State, step: kernel.Step, record: Record) -> None:
-        told = self.program.net.transitions[step.transition]
+    def _ledger(self, before: State, step: kernel.Step, told: Transition, record: Record) -> None:
         append = self.append()
         if told.kind in _SETTLED:  # by whoever: the next doubt of this site is counted anew
             self.forget(f"{told.site}?", f"{told.site}!")
@@ -263,6 +264,9 @@ class Instance:
             self.pending.execution = self.id
             self._checkpoint(self.pending)
         self.flying, self.pending = self.pending, None
+        if self.flying is not None and self.flying.create is not None and self.flying.payloads:
+            # Payloads belong to an id, which the creation brings: it goes alone.
+            self.flying, self.pending = _born(self.flying)
         return self.flying
 
     def _checkpoint(self, append: Append) -> None:
@@ -293,7 +297,11 @@ class Instance:
             later = self.pending.records if self.pending is not None else []
             self.tail = Tail.behind(later, checkpoint.cost(flying.change.checkpoint))
         ready = [start for seq, start in self.starts if seq <= self.durable]
-        if ready:
+        if len(ready) == len(self.starts):
+            self.starts = []
+            for start in ready:
+                start()
+        elif ready:
             self.starts = [(seq, start) for seq, start in self.starts if seq > self.durable]
             for start in ready:
                 start()
@@ -332,6 +340,13 @@ class Instance:
         if self.create is not None:
             self.create.owner = session
             self.append().create = self.create
+
+
+def _born(append: Append) -> tuple[Append, Append]:
+    """The creation with its first record, and everything else of an append for behind it."""
+    first, *others = append.records
+    rest = _merged([append], Append(0, append.tenure, first.hash, others))
+    return Append(0, append.tenure, append.previous, [first], create=append.create), rest
 
 
 def _merged(appends: list[Append], merged: Append) -> Append:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
+import msgspec
+
 from ..model.marking import Entry, Token
 
 Make = Callable[[str, str, bytes], Any]
@@ -92,7 +94,7 @@ def _map(marking: Mapping[int, Token], change: Callable[[Any], Any]) -> dict[int
     after: dict[int, Token] = {}
     for place, token in marking.items():
         frame = {name: _changed(value, change) for name, value in token.frame.items()}
-        after[place] = token._replace(frame=frame)
+        after[place] = msgspec.structs.replace(token, frame=frame)
     return after
 
 

@@ -12,9 +12,11 @@ transition into `in doubt X`, a token `before X` simply wants its call again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
+
+import msgspec
 
 from ..model.firing import fire_with_glue, replay
 from ..model.marking import (
@@ -25,7 +27,6 @@ from ..model.marking import (
     Moment,
     Token,
     Wiring,
-    enabled,
     wire,
 )
 from ..model.net import Net, PlaceKind, Site, SiteKind, TransitionKind
@@ -34,6 +35,7 @@ from .bodies import NOTHING, Body, Raw, raws
 from .kept import Kept, Make, grown, suffix
 from .moments import due, moment_of
 from .records import NO_TRANSITION, Kind
+from .resting import WANTING, Rest, rest
 from .status import Status
 
 ERROR = "$error"
@@ -70,7 +72,7 @@ class Opened(NamedTuple):
     lacks: bool = False  # it landed, and only its value is missing
 
 
-class State(NamedTuple):
+class State(msgspec.Struct, frozen=True):
     """Everything a log says about where its execution stands."""
 
     marking: Marking
@@ -78,7 +80,7 @@ class State(NamedTuple):
     intents: Mapping[str, Opened]  # site -> its latest intent
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True):
     """What a firing changes and writes."""
 
     state: State
@@ -87,7 +89,7 @@ class Step(NamedTuple):
     body: Body
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, frozen=True):
     """The marking asks that this be called. `role` is "step", "probe" or "undo"."""
 
     role: str
@@ -143,43 +145,33 @@ def key_of(state: State, origin: str, site: str) -> str:
 # --- what may happen ----------------------------------------------------------------------------
 
 
+def at_rest(wiring: Wiring, state: State) -> Rest:
+    """What the marked places of a state permit and ask for."""
+    return rest(wiring, tuple(state.marking))
+
+
 def next_auto(wiring: Wiring, state: State, durable: int) -> int | None:
     """A transition that needs nothing but the marking, or None. Drains and joins come first.
 
     No code runs behind an outcome of a call with an intent before it is durable (`go on`).
     """
-    found: int | None = None
-    for place, token in state.marking.items():
-        for transition in wiring.autos[place]:
-            if not enabled(wiring, state.marking, transition):
-                continue
-            told = wiring.net.transitions[transition]
-            if told.kind is TransitionKind.GO_ON and token.seq > durable:
-                continue
-            if told.kind is TransitionKind.UNDONE and token.frame[told.stack]:
-                continue
-            if told.kind in (TransitionKind.DRAIN, TransitionKind.JOIN):
-                return transition
-            if found is None:
-                found = transition
-    return found
+    for transition, place, kind in rest(wiring, tuple(state.marking)).autos:
+        token = state.marking[place]
+        if kind is TransitionKind.GO_ON and token.seq > durable:
+            continue
+        told = wiring.net.transitions[transition]
+        if kind is TransitionKind.UNDONE and token.frame[told.stack]:
+            continue
+        return transition
+    return None
 
 
 def next_intent(wiring: Wiring, state: State, later: Collection[str] = ()) -> int | None:
     """An intent that the marking asks for, or None; none of the sites whose turn comes `later`."""
-    for transition in intents(wiring, state):
+    for transition in rest(wiring, tuple(state.marking)).intents:
         if wiring.net.transitions[transition].site not in later:
             return transition
     return None
-
-
-def intents(wiring: Wiring, state: State) -> list[int]:
-    """The intents that the marking asks for, one for each call."""
-    return [
-        found[0]
-        for place in state.marking
-        if (found := wiring.by_kind.get((place, TransitionKind.INTENT)))
-    ]
 
 
 def lost(wiring: Wiring, state: State) -> list[int]:
@@ -193,20 +185,19 @@ def lost(wiring: Wiring, state: State) -> list[int]:
 
 def final_status(wiring: Wiring, state: State) -> Status | None:
     """The status of an execution whose net has ended, else None."""
-    for place in wiring.final:
-        if place in state.marking:
-            return Status(wiring.net.places[place].kind.value)
-    return None
+    return rest(wiring, tuple(state.marking)).final
 
 
 def wants(program: HasNet, state: State, origin: str) -> list[Want]:
     """What the marking asks for, token by token in the order they came to rest."""
-    wiring = wire(program.net)
+    wiring, marking = wire(program.net), state.marking
+    places: Sequence[int] = rest(wiring, tuple(marking)).wanting
+    if len(places) > 1:
+        places = sorted(places, key=lambda place: (marking[place].seq, place))
     found: list[Want] = []
-    for place, token in sorted(state.marking.items(), key=lambda item: (item[1].seq, item[0])):
-        kind = program.net.places[place].kind
-        if kind in _SEEKERS:
-            found += _SEEKERS[kind](wiring, state, origin, place, token)
+    for place in places:
+        seeker = _SEEKERS[wiring.net.places[place].kind]
+        found += seeker(wiring, state, origin, place, marking[place])
     return found
 
 
@@ -266,10 +257,11 @@ _SEEKERS: Mapping[PlaceKind, Callable[[Wiring, State, str, int, Token], list[Wan
     PlaceKind.UNDOING: _undo_wants,
     PlaceKind.WAITING: _wait_wants,
 }
+assert _SEEKERS.keys() == WANTING
 
 
 def _arguments(site: Site, token: Token) -> tuple[Any, ...]:
-    return tuple(token.frame[variable] for _, variable in site.arguments)
+    return tuple([token.frame[variable] for _, variable in site.arguments])
 
 
 def counter(call: Call) -> str:
@@ -302,7 +294,7 @@ def fire(
     user's code behind it fails by accident; nothing has changed then.
     """
     wiring, told = wire(program.net), program.net.transitions[transition]
-    key = _key_for(state, told.kind, told.site, origin)
+    key = _key_for(state, told.kind, told.site, origin) if told.kind in _KEYED else ""
     values: dict[str, Any] = {} if given is None else {told.binds or RESULT: given}
     moment = Moment(seq, at, key)
     fired = fire_with_glue(program, state.marking, transition, values, moment, moment_of(at))
@@ -378,6 +370,8 @@ def _delta(
         more = None if old is None else suffix(old.raw, value.raw)
         if more is not None:
             longer[name] = Raw(more)
+    if not longer:
+        return {"d": raws(delta)}
     rest = {name: value for name, value in delta.items() if name not in longer}
     return {"d": raws(rest), "g": longer}
 
@@ -413,13 +407,12 @@ def _by_reference(
 def _key_for(state: State, kind: TransitionKind, site: str, origin: str) -> str:
     if kind is TransitionKind.INTENT:
         return key_of(state, origin, site)
-    if kind in _ABOUT_AN_INTENT:
-        return state.intents[site].key
-    return ""
+    return state.intents[site].key
 
 
-_ABOUT_AN_INTENT = frozenset(
+_KEYED = frozenset(  # an intent, and what is said about one
     {
+        TransitionKind.INTENT,
         TransitionKind.CRASH,
         TransitionKind.SETTLED,
         TransitionKind.VOIDED,

@@ -77,7 +77,7 @@ async def resolve(store: Store, execution: int, state: kernel.State, value: Make
     if not wanted:
         return state
     found = await payloads(store, execution, wanted)
-    return state._replace(marking=resolved(state.marking, found, value))
+    return msgspec.structs.replace(state, marking=resolved(state.marking, found, value))
 
 
 async def whole(store: Store, execution: int, body: Body) -> Body:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ..model.errors import ExecutionFinished, PerdureError
+from ..model.errors import PerdureError
 from ..model.language.waits import Elapsed
 from ..model.net import TransitionKind
 from ..model.values import Value, ValueRefused
@@ -22,12 +22,14 @@ from .bodies import Body
 from .decisions import ASKS, Decision, fires, verdicts
 from .instance import Instance
 from .kernel import Wait, counter
+from .loading import payloads
 from .records import Kind
 from .store import MessageRow, Store
 
 CANCEL = "$cancel"
 DESK = "$desk"
 EVIDENCE = "$evidence"
+_KNOWN = ("landed", "stands")
 _LOG = logging.getLogger("perdure")
 
 
@@ -129,29 +131,34 @@ def elapsed(instance: Instance, wait: Wait) -> Value | None:
 
 
 async def testify(store: Store, key: str, effect: str, said: Decision) -> None:
-    """Send what a caller knows about an effect whose execution it lost; never an error to it."""
+    """Send what a caller knows about an effect whose execution it lost; never an error to it.
+
+    It settles a doubt, or is an alarm on the desk when the effect was settled otherwise, even after
+    the end of the execution; what is known to have landed needs no witness.
+    """
     try:
-        await store.send(key, EVIDENCE, f"evidence:{effect}", msgspec.json.encode(said))
-    except ExecutionFinished:
-        return  # nobody waits for it any more; the effect ledger shows the decision taken
+        row = await store.find(key)
+        known = [] if row is None else await store.effects(row.id)
+        if not any(e.key == effect and e.outcome in _KNOWN for e in known):
+            await store.send(key, EVIDENCE, f"evidence:{effect}", msgspec.json.encode(said))
     except PerdureError as error:
         _LOG.warning("what became of an effect of %s could not be told: %s", key, error)
 
 
-def testimony(instance: Instance) -> list[Decision]:
+async def testimony(store: Store, instance: Instance) -> list[Decision]:
     """The answers of calls that were fired here and can not be written any more (rule 17)."""
+    appends = [a for a in (instance.flying, instance.pending) if a is not None]
+    kept = {digest: raw for append in appends for digest, raw in append.payloads.items()}
+    bodies_of = {r.seq: bodies.decode(r.body) for append in appends for r in append.records}
     found: list[Decision] = []
-    for append in (instance.flying, instance.pending):
-        if append is None:
+    for effect in (e for append in appends for e in append.effects):
+        told = bodies_of.get(effect.outcome_seq if effect.outcome_seq is not None else -1)
+        if told is None or (effect.outcome, effect.decided_by) != ("landed", "call"):
             continue
-        results = {
-            r.seq: bodies.fill(bodies.decode(r.body), append.payloads).r for r in append.records
-        }
-        found += [
-            Decision(e.key, "landed", results[e.outcome_seq], why="the caller's late answer")
-            for e in append.effects
-            if e.outcome == "landed" and e.decided_by == "call" and e.outcome_seq in results
-        ]
+        # A value that an earlier record has already is in the store, not in what is pending.
+        before = [digest for digest in told.x.values() if digest not in kept]
+        raw = bodies.fill(told, kept | await payloads(store, instance.id, before)).r
+        found.append(Decision(effect.key, "landed", raw, why="the caller's late answer"))
     return found
 
 

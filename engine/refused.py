@@ -29,8 +29,10 @@ class Refused:
         store: Store,
         session: Callable[[], int],
         finished: Callable[[str, tuple[Status, Body] | None], None],
+        free: Callable[[], None],
     ) -> None:
         self._store, self._session, self._finished = store, session, finished
+        self._free = free  # told when something was given back: nobody else's commit says so
         self._mismatches: dict[str, tuple[int, int]] = {}  # key -> durable seq, how often in a row
 
     async def settle(self, instance: Instance, append: Append, guard: Guard) -> None:
@@ -54,7 +56,8 @@ class Refused:
         if row is None or (row.owner, row.tenure) != (self._session(), tenure):
             return
         (*_, last) = await self._store.log(row.id, row.checkpoint_seq - 1)
-        at, body = max(self._store.now(), last.at), Body(why=bodies.plain(why))
+        named = self._session() if tenure != last.tenure else 0  # first of its tenure: rule 1
+        at, body = max(self._store.now(), last.at), Body(s=named, why=bodies.plain(why))
         raw, seq = bodies.encode(body), last.seq + 1
         digest = chain(last.hash, seq, tenure, Kind.STALLED, NO_TRANSITION, at, raw)
         record = Record(seq, tenure, Kind.STALLED, NO_TRANSITION, at, raw, digest)
@@ -74,4 +77,5 @@ class Refused:
             append = Append(row.id, row.tenure, b"", change=change)
             [result] = await self._store.append(self._session(), [append])
             if not result.mail:
+                self._free()
                 return

@@ -270,6 +270,10 @@ class SqliteStore:
                 return found
             after = page[-1].seq
 
+    async def unread(self, channel: str) -> builtins.list[str]:
+        """The keys of executions with a message on this channel that nobody took, ended or not."""
+        return await self.links.read(lambda link: sqlite_reads.unread(link, channel))
+
     async def messages(self, execution: int, after: int = 0) -> builtins.list[MessageRow]:
         """The messages beyond number `after`, consumed or not."""
         return await self.links.read(lambda link: sqlite_reads.messages(link, execution, after))

@@ -19,6 +19,9 @@ from .store import Append, Create, ExecutionRow, Status
 
 # Channels that wake an execution whatever it waits for.
 ALWAYS_HEARD = ("$cancel", "$desk", "$evidence")
+# What a caller says of its own call is kept after the end too: it may contradict what was decided
+# meanwhile, and is an alarm then (rule 17).
+AFTER_THE_END = "$evidence"
 _FIND = f"SELECT {EXECUTION} FROM execution WHERE key = ?"
 _INSERT_MESSAGE = (
     "INSERT INTO message (execution, number, id, channel, body, arrived) VALUES (?, ?, ?, ?, ?, ?)"
@@ -63,10 +66,10 @@ def send(link: Link, key: str, channel: str, id: str, body: bytes, now: int) -> 
         if (known_channel, known_body) != (channel, body):
             raise MessageConflict(key, id)
         return number
-    if row.status.final:
+    if row.status.final and channel != AFTER_THE_END:
         raise ExecutionFinished(key, row.status.value)
     number = row.mail + 1
-    if hears(row.waits, channel):
+    if hears(row.waits, channel) and not row.status.final:
         wake = "UPDATE execution SET mail = ?, wake_at = min(coalesce(wake_at, ?), ?) WHERE id = ?"
         link.run(wake, (number, now, now, row.id))
     else:

@@ -73,6 +73,15 @@ def messages(link: Link, execution: int, after: int) -> list[MessageRow]:
     return [MessageRow(*row) for row in rows]
 
 
+def unread(link: Link, channel: str) -> list[str]:
+    """Keys of executions with an unread message on this channel, in order of creation."""
+    sql = (
+        "SELECT key FROM execution WHERE id IN (SELECT execution FROM message "
+        "WHERE consumed_at IS NULL AND channel = ?) ORDER BY id"
+    )
+    return [key for (key,) in link.rows(sql, (channel,))]
+
+
 def effects(link: Link, execution: int | None) -> list[EffectRow]:
     """The ledger of one execution, or of all, in the order of their intents."""
     query = select(*_EFFECT_COLUMNS)

@@ -7,10 +7,13 @@ Times are microseconds since 1970 (UTC) by the database's clock.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
+
+import msgspec
 
 from .records import Record
 from .status import Status
@@ -152,23 +155,22 @@ class RowChange:
     checkpoint_seq: int = -1
 
 
-@dataclass(slots=True)
-class Append:
+class Append(msgspec.Struct, eq=False):
     """What one execution adds to a batch. All or none of it, in one transaction with the others."""
 
     execution: int  # 0 with `create`
     tenure: int
     previous: bytes  # hash of the record before the first new one; the genesis hash with `create`
-    records: list[Record] = field(default_factory=list[Record])
+    records: list[Record] = []
     create: Create | None = None
-    consumed: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])  # number, seq
-    effects: list[EffectRow] = field(default_factory=list[EffectRow])  # inserted or replaced by key
-    attempts: list[AttemptRow] = field(default_factory=list[AttemptRow])
-    attempts_done: list[str] = field(default_factory=list[str])  # sites whose counters go
+    consumed: list[tuple[int, int]] = []  # number, seq
+    effects: list[EffectRow] = []  # inserted or replaced by key
+    attempts: list[AttemptRow] = []
+    attempts_done: list[str] = []  # sites whose counters go
     change: RowChange | None = None
     # Large values by digest, for the committer to `keep` before; no store writes them in `append`.
-    payloads: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    kept: set[str] = field(default_factory=set[str])  # of the payloads, what is stored
+    payloads: dict[str, bytes] = {}
+    kept: set[str] = set()  # of the payloads, what is stored
 
     def count(self, attempts: Sequence[AttemptRow], done: Sequence[str]) -> None:
         """Counters in order of time: a later end takes an earlier count with it."""
@@ -291,7 +293,8 @@ class Store(Protocol):
 
     async def send(self, key: str, channel: str, id: str, body: bytes) -> int:
         """Put a message into an execution's inbox; its number. Raises NoSuchExecution,
-        ExecutionFinished; a known id with the same body is accepted again, with another refused."""
+        ExecutionFinished (not for evidence, which is kept after the end too); a known id with the
+        same body is accepted again, with another refused."""
         ...
 
     async def resume(self, key: str) -> bool:
@@ -333,6 +336,10 @@ class Store(Protocol):
     ) -> list[ExecutionRow]: ...
 
     async def log(self, execution: int, after: int = -1) -> list[Record]: ...
+
+    async def unread(self, channel: str) -> builtins.list[str]:
+        """The keys of executions with a message on this channel that nobody took, ended or not."""
+        ...
 
     async def messages(self, execution: int, after: int = 0) -> list[MessageRow]: ...
 

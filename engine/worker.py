@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..model.program import Program
-from . import bodies, kernel, loading, post
+from . import bodies, containment, kernel, loading, post
 from .bodies import Body
 from .calls import Caller
 from .clock import Clock
@@ -84,7 +84,7 @@ class Worker:
         self.retired = ""  # why it drained itself
         self.finished: Callable[[str, tuple[Status, Body] | None], None] = _ignore
         self.quarantine = Quarantine(store, clock, lambda: self.session, self._begin, self._beside)
-        self.refused = Refused(store, lambda: self.session, self._told)
+        self.refused = Refused(store, lambda: self.session, self._told, self.kick)
         self._wake = asyncio.Event()
         self._look_for_work = self._look_for_mail = True
         self._stopping = False
@@ -103,6 +103,7 @@ class Worker:
     async def start(self) -> None:
         """Register a session and begin to serve."""
         await self._register()
+        containment.begin(asyncio.get_running_loop())
         self._task = asyncio.get_running_loop().create_task(self._serve())
 
     async def _register(self) -> None:
@@ -162,6 +163,7 @@ class Worker:
         others = self.caller.tasks - {asyncio.current_task()}
         if others:  # one that swallows its cancellation does not keep us
             await asyncio.wait(others, timeout=LINGER_SECONDS)
+        containment.end(asyncio.get_running_loop())
         with suppress(StoreUnavailable, Ambiguous, Fenced):
             await self.store.fence(self.session)
 
@@ -398,15 +400,15 @@ class Worker:
     async def _begin_anew(self) -> None:
         """Fenced: drop everything in memory but starts that nobody can have seen, and register."""
         lost = [i for i in self.instances.values() if i.create is None]
-        said = [(i.key, words) for i in lost for words in post.testimony(i)]
         for instance in lost:
             self._forget(instance)
             self.finished(instance.key, None)
         self.committer.drop()
         await self.store.fence(self.session)  # so it is, whatever made us think so
         await self._register()
-        for key, words in said:
-            await post.testify(self.store, key, words.k, words)
+        for instance in lost:
+            for words in await post.testimony(self.store, instance):
+                await post.testify(self.store, instance.key, words.k, words)
         for instance in list(self.instances.values()):
             self._create_again(instance)
 

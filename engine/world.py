@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
+
+import msgspec
 
 from ..model.errors import StepFailed
 from ..model.language.ambient import EFFECT_KEY, EFFECT_ORDER
 from ..model.language.steps import Step
+from .containment import INSIDE
 from .threads import THREADS, Threads
 
 
@@ -22,8 +24,7 @@ def _nothing(result: Any) -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(msgspec.Struct, frozen=True):
     """One attempt of one call. `role` is "step", "probe" or "undo"; `arguments` are decoded values.
 
     For an undo, `arguments` is what its form takes: the result, or the result and the arguments.
@@ -57,19 +58,19 @@ class UserWorld:
         """Run the function of the role with `effect_key()` and `effect_order()` set.
 
         What would end the loop (`SystemExit`, `KeyboardInterrupt`, any other `BaseException`, a
-        stray `CancelledError` of a library) becomes a failure of the step (engine-rules 34). That
-        holds for what the function itself raises; a task that it starts and that raises
-        `SystemExit` ends the loop before anybody can catch it.
+        stray `CancelledError` of a library) becomes a failure of the step (engine-rules 34); in a
+        task that it starts, a failure of that task (see `containment.py`).
         """
         EFFECT_KEY.set(invocation.key)
         EFFECT_ORDER.set(invocation.order)
+        INSIDE.set(True)
         call, is_async = _bound(invocation)
-        task = asyncio.current_task()
         try:
             if is_async:
                 return await call()
             return await self.threads.call(call, invocation.late)
         except asyncio.CancelledError:
+            task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
             raise StepFailed("asyncio.CancelledError", "raised inside the step") from None
@@ -77,6 +78,8 @@ class UserWorld:
             raise
         except BaseException as error:
             raise StepFailed(type(error).__name__, f"the step raised {error!r}") from error
+        finally:
+            INSIDE.set(False)
 
 
 def _bound(invocation: Invocation) -> tuple[Callable[[], Any], bool]:

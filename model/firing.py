@@ -10,16 +10,18 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from .language.ambient import NOW
 from .marking import IllegalFiring, Marking, Moment, Token, Wiring, fire, wire
-from .program import Program
+from .program import Placed, Program
 from .sharing import warn_if_shared
 from .values import Value, ValueRefused
 
 
-class Fired(NamedTuple):
+class Fired(msgspec.Struct, frozen=True):
     """The outcome of a firing: the new marking, the exits taken, the variables that changed."""
 
     marking: Mapping[int, Token]
@@ -50,15 +52,15 @@ def fire_with_glue(
     path: list[int] = []
     delta: dict[str, Value] = {}
     objects: list[tuple[int, dict[str, object]]] = []
-    wiring = wire(program.net)
+    wiring, placed = wire(program.net), program.placed
 
     def decide(place: int, env: dict[str, Any]) -> int:
-        name = program.net.places[place].name
-        if name not in program.glue:
+        glue = placed[place]
+        if glue is None:
             return -1
         reset = NOW.set(clock)
         try:
-            number, held = _run(program, name, env, delta)
+            number, held = _run(program, place, glue, env, delta)
         finally:
             NOW.reset(reset)
         if wiring.choice[place]:
@@ -119,44 +121,41 @@ class _Passing:
 
 
 def _run(
-    program: Program, name: str, env: dict[str, Any], delta: dict[str, Value]
+    program: Program, place: int, glue: Placed, env: dict[str, Any], delta: dict[str, Value]
 ) -> tuple[int, dict[str, object]]:
     """Run the glue at one vanishing place and seal what it wrote into `env` and `delta`.
 
     Returns the exit, and the objects that can change by the author's name for them.
     """
-    glue = program.glue[name]
     arguments = [env[variable].get() for variable in glue.reads]
     try:
         told = glue.run(*arguments)
     except Exception as error:
         raise GlueStuck(_last_line(error), _told(error)) from error
     number: int = told[0]
-    written = glue.writes[number]
     held: dict[str, object] = {}
-    variable = ""
+    name = ""
     try:
-        for variable, value in zip(written, told[1:], strict=True):
-            codec = program.codecs.get(variable)
+        for (name, codec, shows), value in zip(glue.writes[number], told[1:], strict=True):
             if codec is None:
-                env[variable] = _Passing(value)
+                env[name] = _Passing(value)
                 continue
-            env[variable] = delta[variable] = codec.seal(value)
-            if not codec.immutable and variable.isidentifier():
-                held[variable] = value
-        for variable, value in zip(glue.reads, arguments, strict=True):
-            codec = program.codecs.get(variable)
-            if codec is None or codec.immutable or variable in written:
-                continue
-            if variable.isidentifier():
-                held[variable] = value
-            sealed = codec.seal(value)  # a list may have grown in place
-            if sealed.raw != env[variable].raw:
-                env[variable] = delta[variable] = sealed
+            env[name] = delta[name] = codec.seal(value)
+            if shows:
+                held[name] = value
+        for index, (name, codec, shows) in glue.watched[number]:
+            assert codec is not None
+            if shows:
+                held[name] = arguments[index]
+            sealed = codec.seal(arguments[index])  # a list may have grown in place
+            if sealed.raw != env[name].raw:
+                env[name] = delta[name] = sealed
     except ValueRefused as refused:
-        span = program.net.places[program.net.place[name]].span
-        line = f"{span.file}:{span.line}" if span is not None else repr(name)
-        where = f"`{variable}` is {refused} (written between two awaits, from {line} on)"
+        span = program.net.places[place].span
+        line = (
+            f"{span.file}:{span.line}" if span is not None else repr(program.net.places[place].name)
+        )
+        where = f"`{name}` is {refused} (written between two awaits, from {line} on)"
         raise GlueStuck(where, where) from refused
     return number, held
 

@@ -10,15 +10,17 @@ and nothing knows of logs, attempts or time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import msgspec
 
 from .errors import DefectError
 from .net import AUTO, FINAL, Net, PlaceKind, StackOp, Transition, TransitionKind
 
 
-class Token(NamedTuple):
+class Token(msgspec.Struct, frozen=True):
     """A token: its variables, the seq of the record that put it, and that record's time."""
 
     frame: Mapping[str, Any]
@@ -51,7 +53,7 @@ class Entry(NamedTuple):
     result: Any  # None while it is not
 
 
-class Moment(NamedTuple):
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """Which record a firing belongs to; `key` is the effect key where an intent is written."""
 
     seq: int
@@ -72,9 +74,16 @@ class IllegalFiring(DefectError):
         return f"{self.code} {self.transition!r} cannot fire: {self.why}"
 
 
-@dataclass(frozen=True, slots=True)
+class Way(NamedTuple):
+    """A transition out of a vanishing place, and the places that must hold a token beside it."""
+
+    transition: int
+    beside: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Wiring:
-    """A net by numbers: what `fire` looks up. Made once per net by `wire`."""
+    """A net by numbers: what `fire` looks up. Made once per net by `wire`, equal to no other."""
 
     net: Net
     takes: tuple[tuple[int, ...], ...]
@@ -86,9 +95,14 @@ class Wiring:
     final: frozenset[int]
     autos: tuple[tuple[int, ...], ...]  # place -> AUTO transitions that take from it
     by_kind: Mapping[tuple[int, TransitionKind], tuple[int, ...]]
+    needs: tuple[tuple[int, ...], ...]  # all places that a transition takes from or reads
+    ways: tuple[
+        Mapping[int, tuple[Way, ...]], ...
+    ]  # vanishing place -> exit -> who may leave by it
 
 
 _WIRED: dict[int, Wiring] = {}
+_NOTHING: Mapping[str, Any] = {}
 
 
 def wire(net: Net) -> Wiring:
@@ -112,11 +126,13 @@ def _wire(net: Net) -> Wiring:
         # By the place a transition is about: a scope beside it comes second.
         by_kind.setdefault((places[0], net.transitions[index].kind), []).append(index)
     exits = [{net.transitions[t].exit for t in out} for out in leaving]
+    reads = numbers(lambda t: t.read)
+    needs = tuple(tuple(dict.fromkeys(both)) for both in map(_joined, takes, reads))
     return Wiring(
         net=net,
         takes=takes,
         puts=numbers(lambda t: t.put),
-        reads=numbers(lambda t: t.read),
+        reads=reads,
         leaving=tuple(map(tuple, leaving)),
         vanishing=tuple(p.kind is PlaceKind.VANISHING for p in net.places),
         choice=tuple(
@@ -126,14 +142,31 @@ def _wire(net: Net) -> Wiring:
         final=frozenset(i for i, p in enumerate(net.places) if p.kind in FINAL),
         autos=tuple(tuple(t for t in out if net.transitions[t].kind in AUTO) for out in leaving),
         by_kind={key: tuple(found) for key, found in by_kind.items()},
+        needs=needs,
+        ways=tuple(_ways(net, place, out, needs) for place, out in enumerate(leaving)),
     )
 
 
-def enabled(wiring: Wiring, marking: Marking, transition: int) -> bool:
+def _joined(takes: tuple[int, ...], reads: tuple[int, ...]) -> tuple[int, ...]:
+    return takes + reads
+
+
+def _ways(
+    net: Net, place: int, leaving: list[int], needs: tuple[tuple[int, ...], ...]
+) -> Mapping[int, tuple[Way, ...]]:
+    """By the number of the exit, each transition out of a vanishing place."""
+    ways: dict[int, tuple[Way, ...]] = {}
+    if net.places[place].kind is PlaceKind.VANISHING:
+        for number in leaving:
+            told = net.transitions[number]
+            beside = tuple(p for p in needs[number] if p != place)
+            ways[told.exit] = (*ways.get(told.exit, ()), Way(number, beside))
+    return ways
+
+
+def enabled(wiring: Wiring, marking: Container[int], transition: int) -> bool:
     """Whether every taken and read place holds a token."""
-    return all(p in marking for p in wiring.takes[transition]) and all(
-        p in marking for p in wiring.reads[transition]
-    )
+    return all(place in marking for place in wiring.needs[transition])
 
 
 def candidates(wiring: Wiring, marking: Marking) -> Iterable[int]:
@@ -163,20 +196,16 @@ def fire(
     env: dict[str, Any] = {}
     pending = _move(wiring, now, transition, env, given, moment)
     while pending is not None:
-        number = decide(pending, env)
-        transition = _way_out(wiring, now, pending, number)
-        pending = _move(wiring, now, transition, env, {}, moment)
+        transition = _way_out(wiring, now, pending, decide(pending, env))
+        pending = _move(wiring, now, transition, env, _NOTHING, moment)
     return now
 
 
 def _way_out(wiring: Wiring, now: Mapping[int, Token], place: int, number: int) -> int:
-    found = [
-        t
-        for t in wiring.leaving[place]
-        if wiring.net.transitions[t].exit == number
-        and all(p == place or p in now for p in wiring.takes[t])
-        and all(p in now for p in wiring.reads[t])
-    ]
+    ways = wiring.ways[place].get(number, ())
+    if len(ways) == 1 and not ways[0].beside:
+        return ways[0].transition
+    found = [way.transition for way in ways if all(p in now for p in way.beside)]
     if len(found) != 1:
         name = wiring.net.places[place].name
         raise IllegalFiring(name, f"exit {number} leads to {len(found)} transitions")
@@ -192,28 +221,31 @@ def _move(
     moment: Moment,
 ) -> int | None:
     """Take and put the tokens of one transition; returns the vanishing place it leads to."""
-    told = wiring.net.transitions[transition]
-    errors: list[Any] = []
+    told, vanishing = wiring.net.transitions[transition], wiring.vanishing
+    errors: list[Any] | None = None
     for place in wiring.reads[transition]:  # before taking: what is taken may be read as well
         if place not in now:
             raise IllegalFiring(told.name, f"no token in {wiring.net.places[place].name!r}")
     for place in wiring.takes[transition]:
-        if wiring.vanishing[place]:
+        if vanishing[place]:
             continue  # nothing rests there; the variables travel in `env`
         token = now.pop(place, None)
         if token is None:
             raise IllegalFiring(told.name, f"no token in {wiring.net.places[place].name!r}")
-        env.update(token.frame)
-        errors += [token.frame[ERROR]] if ERROR in token.frame else []
-    env.update(given)
-    if told.kind is TransitionKind.FAILS_TOO and len(errors) == 2:
+        frame = token.frame
+        env.update(frame)
+        if ERROR in frame:
+            errors = [*(errors or ()), frame[ERROR]]
+    if given:
+        env.update(given)
+    if told.kind is TransitionKind.FAILS_TOO and errors is not None and len(errors) == 2:
         later, first = errors
         env[ERROR] = first.noting(later, told.exit)
     if told.stack_op is not None:
         _stack(wiring.net, told, env, moment)
     pending: int | None = None
     for place in wiring.puts[transition]:
-        if wiring.vanishing[place]:
+        if vanishing[place]:
             pending = place
             continue
         if place in now:

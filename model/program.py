@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from .language.steps import Step
 from .language.workflows import Workflow
@@ -31,6 +32,27 @@ class Glue:
     writes: tuple[tuple[str, ...], ...]
 
 
+class Variable(NamedTuple):
+    """A variable that glue writes or reads: how its values are kept, None when nobody keeps them.
+
+    `shows`: the author named it, and its values can change, so that two names may share one.
+    """
+
+    name: str
+    codec: Codec | None
+    shows: bool
+
+
+class Placed(NamedTuple):
+    """Glue at its place, with what running it looks up again and again."""
+
+    run: Callable[..., tuple[Any, ...]]
+    reads: tuple[str, ...]
+    writes: tuple[tuple[Variable, ...], ...]  # exit -> what it writes
+    watched: tuple[tuple[tuple[int, Variable], ...], ...]
+    """Exit -> what it reads and does not write, but may have changed in place: index in `reads`."""
+
+
 @dataclass(frozen=True)
 class Program:
     """What an engine needs to run one workflow at one version."""
@@ -47,3 +69,26 @@ class Program:
     )  # call site -> result codec
     blocks: Sequence[object] = ()  # the block tree, for drawings: see compiler/blocks.py
     warnings: Sequence[object] = ()  # findings that did not stop compilation
+
+    @cached_property
+    def placed(self) -> tuple[Placed | None, ...]:
+        """The glue of each place by its index; None where nothing runs."""
+        return tuple(
+            self._placed(self.glue[place.name]) if place.name in self.glue else None
+            for place in self.net.places
+        )
+
+    def _placed(self, glue: Glue) -> Placed:
+        def variable(name: str) -> Variable:
+            codec = self.codecs.get(name)
+            shows = codec is not None and not codec.immutable and name.isidentifier()
+            return Variable(name, codec, shows)
+
+        reads = [variable(name) for name in glue.reads]
+        changing = [(n, v) for n, v in enumerate(reads) if v.codec and not v.codec.immutable]
+        return Placed(
+            glue.run,
+            glue.reads,
+            tuple(tuple(map(variable, names)) for names in glue.writes),
+            tuple(tuple((n, v) for n, v in changing if v.name not in w) for w in glue.writes),
+        )

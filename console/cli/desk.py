@@ -15,6 +15,7 @@ from ...engine.decisions import VERDICTS
 from ...engine.desk import Case, cases, fate_within
 from ...engine.desk import decide as send
 from ...engine.errors import DecisionRefused
+from ...engine.post import EVIDENCE
 from ...engine.store import Store
 from .. import view
 from .answers import (
@@ -39,7 +40,8 @@ from .tables import answer_rows
 def desk(ctx: click.Context, db: str, format: str) -> None:
     """List and decide what waits for a human.
 
-    Effects in doubt, undos that fail, stalled executions, messages that cannot be read.
+    Effects in doubt, undos that fail, stalled executions, messages that cannot be read, and alarms:
+    calls that landed after it was decided that they had not.
 
     \b
     perdure desk
@@ -67,6 +69,10 @@ async def _items(db: str) -> list[view.Document]:
                 found += await _of(store, row.key)
         for row in await store.list(status="stalled", limit=2**31):
             found += [await _stalled(store, row.key), *await _of(store, row.key)]
+        for key in await store.unread(EVIDENCE):
+            row = await store.find(key)
+            if row is not None and row.status.final:  # ended, and a late answer contradicts it
+                found += await _of(store, key)
         return found
 
 

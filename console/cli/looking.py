@@ -14,7 +14,7 @@ import click
 
 from ...engine.store import ExecutionRow, Status, Store
 from .. import view
-from ..served import served, unserved
+from ..served import differs, served, unserved
 from .answers import Refusal, answer, asynchronously, canonical, with_db, with_format
 from .opening import opened
 from .tables import answer_rows, fields, table
@@ -79,22 +79,33 @@ def list_(
     """
     wanted = Wanted(version, place, older_than, newer_than)
 
-    async def read() -> tuple[list[ExecutionRow], frozenset[str]]:
+    async def read() -> list[dict[str, Any]]:
         async with opened(db) as store:
-            nets = await served(store)
-            if not wanted.any:
-                return await store.list(workflow=workflow, status=status, limit=limit), nets
-            rows = await store.list(workflow=workflow, status=status, limit=2**31)
-            return await _chosen(store, rows, wanted, limit), nets
+            if wanted.any:
+                rows = await store.list(workflow=workflow, status=status, limit=2**31)
+                rows = await _chosen(store, rows, wanted, limit)
+            else:
+                rows = await store.list(workflow=workflow, status=status, limit=limit)
+            return await _summaries(store, rows)
 
-    found, nets = asynchronously(read())
-    rows: list[dict[str, Any]] = [
-        {**view.summary(row), "unserved": unserved(row, nets)} for row in found
-    ]
+    rows = asynchronously(read())
     names = ("id", "workflow", "version", "status", "created", "updated")
     shown = [{**r, "status": r["status"] + (", unserved" * r["unserved"])} for r in rows]
     lines = [[row[name] for name in names] for row in shown]
     answer_rows(format, rows, names, lines, none="no such executions")
+
+
+async def _summaries(store: Store, rows: Sequence[ExecutionRow]) -> list[dict[str, Any]]:
+    """What is listed of each; the differences once for each net."""
+    nets, known = await served(store), dict[str, list[str]]()
+    found: list[dict[str, Any]] = []
+    for row in rows:
+        alone = unserved(row, nets)
+        if alone and row.net not in known:
+            known[row.net] = await differs(store, row, nets)
+        told = known[row.net] if alone else []
+        found.append({**view.summary(row), "unserved": alone, "differs": told})
+    return found
 
 
 async def _chosen(
@@ -137,14 +148,14 @@ def show(id: str, db: str, format: str) -> None:
     perdure show order-17 --format json | jq .waits
     """
 
-    async def read() -> tuple[view.View, frozenset[str]]:
+    async def read() -> tuple[view.View, dict[str, Any]]:
         async with opened(db) as store:
-            return await view.view(store, id), await served(store)
+            seen = await view.view(store, id)
+            return seen, (await _summaries(store, [seen.row]))[0]
 
-    seen, nets = asynchronously(read())
+    seen, summary = asynchronously(read())
     document: dict[str, Any] = {
-        **view.summary(seen.row),
-        "unserved": unserved(seen.row, nets),
+        **summary,
         "marking": view.marking(seen.net, seen.state) if seen.net and seen.state else None,
         "waits": view.waits(seen),
         "attempts": view.attempts(seen),
@@ -165,6 +176,7 @@ def _told(d: dict[str, Any]) -> str:
             ("execution", d["id"]),
             ("workflow", f"{d['workflow']} {d['version']}  (net {d['net'][:12]})"),
             ("status", d["status"] + (_UNSERVED if d["unserved"] else "")),
+            ("differs", "; ".join(d["differs"]) or None),
             ("created", d["created"]),
             ("updated", d["updated"]),
             ("owner", owner),

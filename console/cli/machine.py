@@ -131,7 +131,7 @@ def _store(db: str) -> dict[str, Any]:
     """The settings the store really has, and what is wrong with it; a missing one is no problem."""
     from ...engine.errors import NoStore
     from ...model.errors import PlatformError
-    from ..served import served, told
+    from ..served import told
     from .opening import opened
 
     async def look() -> dict[str, Any]:
@@ -149,7 +149,7 @@ def _store(db: str) -> dict[str, Any]:
                 "weak": store.weak,
                 "sessions": ", ".join(sessions),
                 "executions": ", ".join(f"{n} {status}" for status, n in sorted(counts.items())),
-                "unserved": told(await store.list(limit=2**31), await served(store)),
+                "unserved": await told(store),
                 "problem": "",
             }
 

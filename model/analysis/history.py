@@ -31,13 +31,17 @@ OVER = NOT_LANDED | {TransitionKind.GO_ON}
 
 @dataclass(frozen=True, slots=True)
 class Saga:
-    """A saga as the net shows it: its undo-stack variable, its live places, its undoing places."""
+    """A saga as the net shows it: its undo-stack variable, its live places, its undoing places.
+
+    A branch of a race that may have to be undone is one too: `raced`, and nothing is inside it.
+    """
 
     stack: str
     live: frozenset[str]
     undoing: frozenset[str]
     enters: frozenset[int]
     pushed: frozenset[str]  # sites whose intents rest on its stack, or are handed over to it
+    raced: bool
 
 
 def sagas(net: Net) -> tuple[Saga, ...]:
@@ -45,6 +49,7 @@ def sagas(net: Net) -> tuple[Saga, ...]:
     opened: dict[str, set[int]] = {}
     pushed: dict[str, set[str]] = {}
     outer: dict[str, str] = {}
+    raced = {t.stack for t in net.transitions if t.kind is TransitionKind.WINS}
     for k, t in enumerate(net.transitions):
         if t.stack:  # a saga that is never opened is one too, if by mistake
             opened.setdefault(t.stack, set())
@@ -67,6 +72,7 @@ def sagas(net: Net) -> tuple[Saga, ...]:
             _holders(net, stack, PlaceKind.UNDOING),
             frozenset(enters),
             frozenset(pushed.get(stack, ())),
+            stack in raced,
         )
         for stack, enters in opened.items()
     )

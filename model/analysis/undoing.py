@@ -27,6 +27,7 @@ _MUST: Mapping[TransitionKind, StackOp] = {
 }
 _MAY: Mapping[TransitionKind, tuple[StackOp, ...]] = {
     TransitionKind.EXIT: (StackOp.OPEN, *_WELL),
+    TransitionKind.WINS: _WELL,
 }
 _SAYS: Mapping[StackOp, str] = {
     StackOp.PUSH: "what `{}` does is not put on the undo stack",
@@ -112,7 +113,8 @@ def _ended(history: History, after: int, t: Transition) -> str:
 
 def _handed(history: History, state: int, saga: Saga, t: Transition) -> str:
     """A saga inside another one must hand its entries over, or the outer could not undo them."""
-    outer = [s.stack for s in _around(history, state) if s.stack != saga.stack]
+    around = _around(history, state)
+    outer = [s.stack for s in around if s.stack != saga.stack and not s.raced]
     if t.stack_op is StackOp.FORGET and outer:
         return f"`{t.name}` forgets what the saga around would have to undo"
     if t.stack_op is StackOp.HAND_OVER and t.outer_stack not in outer:

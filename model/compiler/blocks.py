@@ -127,11 +127,15 @@ class Wait(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class Fork(Block):
-    """Calls at once. `kind` is together or first; branch i binds `results[i]`."""
+    """Calls at once. `kind` is together or first; branch i binds `results[i]`.
+
+    `undoes[i]` is the variable of the undo stack that branch i has to itself, or empty.
+    """
 
     kind: str
     branches: tuple[StepCall | Wait, ...]
     results: tuple[str, ...]
+    undoes: tuple[str, ...]
 
     def children(self) -> Iterator[Block]:
         yield from self.branches

@@ -183,14 +183,20 @@ class Calls:
             ]
             results = tuple(b.binds for b in blocks)
             made = Fork(
-                id=number, span=span, kind=who.word, branches=tuple(blocks), results=results
+                id=number,
+                span=span,
+                kind=who.word,
+                branches=tuple(blocks),
+                results=results,
+                undoes=("",) * len(blocks),
             )
             build.add(made)
             return self._tuple(results, node, binds)
         only_waits = not any(isinstance(c, StepCallee) for _, c in good)
         # The branches of a fork bind a variable of their own: the parent may still hold the old.
         kept = self._result(node, binds if only_waits or binds == UNUSED else "")
-        blocks = [self._call(p, c, kept) for p, c in good]
+        raced = [self._raced(p, c, kept) for p, c in good]
+        blocks = [b for b, _ in raced]
         waits = [b for b in blocks if isinstance(b, Wait)]
         if only_waits:
             sites = tuple(s for b in waits for s in b.sites)
@@ -198,10 +204,15 @@ class Calls:
             build.add(Wait(id=number, span=span, sites=sites, signals=signals, binds=kept))
             return load(kept, node) if kept else _none(node)
         self._refuse_losers(blocks, call)
-        results = tuple(kept for _ in blocks)
-        build.add(
-            Fork(id=number, span=span, kind=who.word, branches=tuple(blocks), results=results)
+        made = Fork(
+            id=number,
+            span=span,
+            kind=who.word,
+            branches=tuple(blocks),
+            results=tuple(kept for _ in blocks),
+            undoes=tuple(stack for _, stack in raced),
         )
+        build.add(made)
         if binds in ("", UNUSED):
             return load(kept, node) if kept else _none(node)
         build.glue(assign(binds, load(kept, node), node))
@@ -226,14 +237,31 @@ class Calls:
         self.build.glue(assign(binds, value, node))
         return load(binds, node)
 
+    def _raced(
+        self, part: ast.Call, who: StepCallee | TimerCallee | SignalCallee, binds: str
+    ) -> tuple[StepCall | Wait, str]:
+        """A contender of a race; if it can be undone, with an undo stack of its own (C19)."""
+        own = ""
+        if isinstance(who, StepCallee) and who.step.effect is Effect.COMPENSATABLE:
+            own = self.build.names.unique("$race") if who.step.undo_step is not None else ""
+        around, self.saga = self.saga, own or self.saga
+        try:
+            return self._call(part, who, binds), own
+        finally:
+            self.saga = around
+
     def _refuse_losers(self, blocks: list[StepCall | Wait], call: ast.Call) -> None:
         """PD307: what cannot lose a race, because nothing may take it back."""
         for block, part in zip(blocks, call.args, strict=True):
-            if isinstance(block, StepCall) and block.step.effect.intent:
+            if not isinstance(block, StepCall) or not block.step.effect.intent:
+                continue
+            irreversible = block.step.effect is Effect.IRREVERSIBLE
+            if irreversible or not block.site.undo:
+                what = block.step.effect if irreversible else "compensatable, has no undo"
                 self.build.problem(
                     "PD307",
                     part,
-                    f"{block.site.name} is {block.step.effect} and runs in a race",
+                    f"{block.site.name} is {what} and runs in a race",
                     "a call that has begun may land after it has lost",
                     "call it after the race, on what the winner says",
                 )

@@ -1,8 +1,9 @@
 """The fragments of scopes: saga, together, and a race with steps in it.
 
 A scope is a token beside the tokens of its body; nobody removes those: the scope turns to ending,
-and each drains itself at its next resting place.
-No call is emitted here.
+and each drains itself at its next resting place. A compensatable branch of a race has a scope of
+its own: an undo stack that is handed over when it wins, and worked off at once when it lost (C19).
+No call is emitted here, but for those that a fork is made of.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import replace
 from ..language.effects import Effect
 from ..net import PlaceKind, StackOp
 from ..net import TransitionKind as T
-from .blocks import Fork, Saga, StepCall
+from .blocks import Fork, Saga, StepCall, Wait
+from .emit_calls import emit_step, emit_wait
 from .rewrite import ERROR
 from .ways import Emitter, Ways
 
@@ -86,6 +88,7 @@ class _Fork:
             late = self.place(f"{self.tag} cancelled", PlaceKind.ENDING, free=False)
         starts: list[str] = []
         ended: list[str] = []
+        self.scopes = [self.scope(i, stack) for i, stack in enumerate(self.block.undoes)]
         for i in range(len(self.block.branches)):
             start, end = self.branch(i, why, won, late)
             starts.append(start)
@@ -101,9 +104,22 @@ class _Fork:
             read = self.ways.ending
             add(f"{self.tag}: cascade", T.CASCADE, [self.live], [self.ending, late], read=read)
             add(f"{self.tag}: join cancelled", T.JOIN, [self.ending, late, *ended], [to["cancel"]])
-        fork = self.emitter.empty(self.tag, self.block)
-        add(self.tag, T.EXIT, [fork], [self.live, *starts])
+        fork = at = self.emitter.empty(self.tag, self.block)
+        for i, (scope, stack) in enumerate(zip(self.scopes, self.block.undoes, strict=True)):
+            if stack:
+                here, at = at, self.emitter.empty(f"{self.tag} [{i}] begins", self.block)
+                put, name = [scope, at], f"{self.tag} [{i}]"
+                add(name, T.EXIT, [here], put, stack_op=StackOp.OPEN, stack=stack)
+        add(self.tag, T.EXIT, [at], [self.live, *starts])
         return fork
+
+    def scope(self, i: int, stack: str) -> str:
+        """Beside a compensatable branch of a race: what it may have to undo."""
+        if not stack:
+            return ""
+        branch, held = self.block.branches[i], frozenset((stack,))
+        name = f"in {self.tag} [{i}]"
+        return self.emitter.draft.place(name, PlaceKind.SCOPE, branch.span, branch.id, fixed=held)
 
     def branch(self, i: int, why: str, won: str, late: str) -> tuple[str, str]:
         """One branch; returns where it begins and where it has ended."""
@@ -117,9 +133,7 @@ class _Fork:
         to = {"next": ended, "cancel": ended, "raise": ended}
         if self.race:
             to["next"] = mine = self.place(f"{tag} won", PlaceKind.BRANCH, *result, free=False)
-            add(f"{tag} wins", T.WINS, [mine, self.live], [ended, self.ending, won])
-            if disturbed:
-                add(f"{tag} too late", T.TOO_LATE, [mine], [ended], read=self.ending)
+            self.wins(i, mine, ended, won, disturbed)
         if self.fallible[i]:
             to["raise"] = bad = self.place(f"{tag} raised", PlaceKind.BRANCH, ERROR, free=False)
             add(f"{tag} fails", T.FAILS, [bad, self.live], [ended, self.ending, why])
@@ -131,7 +145,55 @@ class _Fork:
             if late:
                 add(f"{tag} fails, cancelled", T.FAILS_TOO, [bad], [ended], read=late)
         ways = replace(self.ways, to=to, ending=self.ending if disturbed else "", catching=())
-        return self.emitter.emit(block.branches[i], ways), ended
+        if block.undoes[i]:
+            ways = self.scoped(i, ways)
+        # Not by way of `emit`: past a pivot no cancel is heard (C16), but this fork still ends.
+        match block.branches[i]:
+            case StepCall() as step:
+                return emit_step(self.emitter, step, ways), ended
+            case Wait() as wait:
+                return emit_wait(self.emitter, wait, ways), ended
+
+    def wins(self, i: int, mine: str, ended: str, won: str, disturbed: bool) -> None:
+        """A branch of a race that has its result: the first, or too late."""
+        add, tag = self.emitter.transition, f"{self.tag} [{i}]"
+        own, outer, op = self.keeps(i)
+        stack, above = self.block.undoes[i], self.ways.stack
+        take, put = [mine, self.live, *own, *outer], [ended, self.ending, won, *outer]
+        add(f"{tag} wins", T.WINS, take, put, stack_op=op, stack=stack, outer=above)
+        if disturbed and not stack:
+            add(f"{tag} too late", T.TOO_LATE, [mine], [ended], read=self.ending)
+        elif disturbed:
+            site, held = self.block.branches[i], frozenset((stack,))
+            assert isinstance(site, StepCall)
+            name = f"undoing {site.site.name}"
+            undoing = self.emitter.draft.place(
+                name, PlaceKind.UNDOING, site.span, self.block.id, needs=held
+            )
+            add(f"{tag} too late", T.TOO_LATE, [mine, *own], [undoing], read=self.ending)
+            pop, text = StackOp.POP, f"undo {site.site.name}, {tag}"
+            add(text, T.UNDO, [undoing], [undoing], site=site.site.name, stack_op=pop, stack=stack)
+            add(f"{undoing}: undone", T.UNDONE, [undoing], [ended], stack=stack)
+
+    def keeps(self, i: int) -> tuple[list[str], list[str], StackOp | None]:
+        """Its own scope, that of the saga around, and what becomes of the stack: it is kept."""
+        if not self.block.undoes[i]:
+            return [], [], None
+        outer = [self.ways.scope] if self.ways.scope else []
+        return [self.scopes[i]], outer, StackOp.HAND_OVER if outer else StackOp.FORGET
+
+    def scoped(self, i: int, ways: Ways) -> Ways:
+        """The ways out of a branch with a stack of its own; nothing is on it but when it lands."""
+        own, outer, op = self.keeps(i)
+        stack, to = self.block.undoes[i], dict(ways.to)
+        for word in ("raise", "cancel"):
+            to[word] = self.emitter.empty(f"leaves {self.tag} [{i}] by {word}", self.block)
+            name, put = f"{self.tag} [{i}] ends by {word}", [ways.to[word], *outer]
+            take = [to[word], *own, *outer]
+            self.emitter.transition(
+                name, T.EXIT, take, put, stack_op=op, stack=stack, outer=self.ways.stack
+            )
+        return replace(ways, to=to, scope=self.scopes[i], stack=stack)
 
 
 def _may_raise(block: StepCall) -> bool:

@@ -112,12 +112,19 @@ def bound(
 
     Raises TypeError naming the callee when the arguments do not fit, as Python does.
     """
+    if not kwargs and len(args) == len(signature.parameters) and not keywords_only(signature):
+        return tuple(args)
     try:
         arguments = signature.bind(*args, **kwargs)
     except TypeError as error:
         raise TypeError(f"{name}{signature}: {error}") from None
     arguments.apply_defaults()
     return tuple(arguments.arguments.values())
+
+
+def keywords_only(signature: inspect.Signature) -> bool:
+    """Whether a parameter can be given by its name alone."""
+    return any(p.kind is p.KEYWORD_ONLY for p in signature.parameters.values())
 
 
 def spread(

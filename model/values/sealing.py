@@ -128,41 +128,35 @@ _INT64: Final = 2**63
 _UNREAD: Final[Any] = object()
 
 
-class Value:
+class Value(msgspec.Struct, eq=False, gc=False):
     """One sealed value: canonical bytes, and the object itself only if it cannot be changed.
 
-    Equal if the bytes are equal. Survives restarts as `raw` alone: `Value.of(codec, raw)`.
+    Equal if the bytes are equal. Survives restarts as `raw` alone: `Value.of(codec, raw)`. What it
+    holds never leads back to it, so the collector of cycles need not look.
     """
 
-    __slots__ = ("_codec", "_kept", "raw")
-
-    def __init__(self, codec: Codec, raw: bytes, kept: object = _UNREAD) -> None:
-        self._codec = codec
-        self.raw = raw
-        self._kept: Any = kept
+    codec: Codec
+    """How the bytes are read."""
+    raw: bytes
+    kept: Any = _UNREAD
 
     @classmethod
     def of(cls, codec: Codec, raw: bytes) -> Value:
         """A value from stored bytes; they are decoded when it is first read."""
         return cls(codec, raw)
 
-    @property
-    def codec(self) -> Codec:
-        """How the bytes are read."""
-        return self._codec
-
     def get(self) -> Any:
         """The object: the same for all readers if it is immutable, else a new one each time."""
-        if self._kept is not _UNREAD:
-            return self._kept
-        made = self._codec.decode(self.raw)
-        if self._codec.immutable:
-            self._kept = made
+        if self.kept is not _UNREAD:
+            return self.kept
+        made = self.codec.decode(self.raw)
+        if self.codec.immutable:
+            self.kept = made
         return made
 
     def noting(self, later: Value, branch: int) -> Value:
         """An exception with a later one of the same fork among its notes; no code of it runs."""
-        return Value(self._codec, noted(self.raw, later.raw, branch))
+        return Value(self.codec, noted(self.raw, later.raw, branch))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Value) and self.raw == other.raw

@@ -8,19 +8,25 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from perdure import Engine, Signal, compensatable, irreversible, saga, workflow
 from perdure.console.cli.main import main
+from perdure.engine.decisions import Decision
 from perdure.engine.looking import view
+from perdure.engine.post import EVIDENCE
 from perdure.model.language.workflows import Workflow
 
 go = Signal[int]("go")
 STUCK: list[bool] = [True]
+PAYS: list[bool] = [False]
 
 
 @irreversible
 async def pay(name: str) -> str:
+    if PAYS[0]:
+        return f"paid by {name}"
     raise OSError("the line died")
 
 
@@ -60,7 +66,7 @@ def db(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The store that every verb of the test uses."""
     url = f"sqlite:///{tmp_path / 'store.db'}"
     monkeypatch.setenv("PERDURE_DB", url)
-    STUCK[:] = [True]
+    STUCK[:], PAYS[:] = [True], [False]
     yield url
 
 
@@ -178,6 +184,32 @@ def test_what_cannot_be_said_is_a_mistake_with_its_fix(db: str) -> None:
     assert "does not fit" in perdure(*decide, "landed", "--value", "1", "--reason", "x", code=2)
     assert "needs the result" in perdure(*decide, "landed", "--reason", "x", code=2)
     assert len(document("desk")) == 1 and document("show", "e")["unread"] == {}
+
+
+def test_a_late_answer_after_the_end_is_an_alarm_on_the_desk(db: str) -> None:
+    """Decided as voided, called again, done; then the first call says that it landed: the desk
+    shows it beside what still runs, and there is nothing to decide."""
+    doubt(db)
+    (case,) = document("desk")
+    document("desk", "decide", "e", "voided", "--wait", "0", "--reason", "closed", "--by", "ada")
+    PAYS[:] = [True]
+
+    async def ended(engine: Engine) -> Any:
+        return await engine.find(buys, "e").result()
+
+    assert live(db, buys, ended) == "paid by Ada" and document("desk") == []
+
+    async def contradict(engine: Engine) -> None:
+        said = msgspec.json.encode(Decision(case["key"], "landed"))
+        await engine.store.send("e", EVIDENCE, "late", said)
+        await engine.store.send("e", EVIDENCE, "foreign", b"no decision")
+
+    live(db, buys, contradict)
+    (alarm,) = document("desk")
+    told = {name: alarm[name] for name in ("kind", "id", "site", "key", "verdicts")}
+    assert told == {"kind": "alarm", "id": "e", "site": "pay", "key": case["key"], "verdicts": []}
+    assert "it landed, after it was voided by desk:ada" in alarm["why"]
+    assert "alarm" in perdure("desk") and document("audit")["verdict"] == "holds"
 
 
 def test_a_message_that_cannot_be_read_is_on_the_desk(db: str) -> None:

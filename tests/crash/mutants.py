@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 from perdure.chaos.faults import Kind
 from perdure.engine import calls, kernel, sqlite_append, sqlite_sessions
 from perdure.engine.instance import Instance
@@ -58,8 +59,8 @@ def outcome_not_recorded(patch: pytest.MonkeyPatch) -> None:
     def forgetful(self: Instance, step: kernel.Step, at: int) -> Any:
         if self.program.net.transitions[step.transition].kind is TransitionKind.LANDED:
             marking = step.state.marking
-            durable = {p: t._replace(seq=min(t.seq, self.durable)) for p, t in marking.items()}
-            self.state = step.state._replace(marking=durable)
+            durable = {p: replace(t, seq=min(t.seq, self.durable)) for p, t in marking.items()}
+            self.state = replace(step.state, marking=durable)
             return None
         return write(self, step, at)
 

@@ -104,6 +104,10 @@ class Outside:
                 await asyncio.sleep(FOREVER)
             case "gate":
                 await self.gate(site).wait()
+            case "lands, gate":
+                self.land(site, number, key)
+                await self.gate(site).wait()
+                return f"{site} {number}"
             case "gate, raises":
                 await self.gate(site).wait()
                 raise OSError("reset by peer")
@@ -182,6 +186,7 @@ class Stage:
         self,
         main: Callable[[Engine], Coroutine[Any, Any, T]],
         *,
+        store: Store | None = None,
         world: World | None = None,
     ) -> T:
         """One life that ends at once when `main` returns; what was on its way may still land."""
@@ -190,7 +195,7 @@ class Stage:
 
         async def life() -> None:
             clock = StageClock(self.time, loop)
-            engine = Engine("sqlite://", store=self.store, clock=clock, world=world)
+            engine = Engine("sqlite://", store=store or self.store, clock=clock, world=world)
             await engine.__aenter__()
             async with asyncio.timeout(PATIENCE_SECONDS):
                 done.append(await main(engine))

@@ -18,7 +18,16 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import pytest
-from perdure import Engine, Signal, idempotent, irreversible, pure, workflow
+from perdure import (
+    Engine,
+    Retry,
+    Signal,
+    StepFailed,
+    idempotent,
+    irreversible,
+    pure,
+    workflow,
+)
 from perdure.engine.blocking import BlockingEngine, BlockingRun
 from perdure.engine.client import Run
 from perdure.model.errors import ExecutionCancelled, ExecutionFinished, PlacementError, Stalled
@@ -43,12 +52,19 @@ async def charge(n: int) -> str:
     raise RuntimeError("the line is dead")
 
 
-@idempotent
+@idempotent(retry=Retry(attempts=1))
 async def leave(n: int) -> int:
     async def exit_() -> None:
         raise SystemExit(n)
 
     await asyncio.create_task(exit_())
+    return n
+
+
+@idempotent
+async def call_back(n: int) -> int:
+    asyncio.get_running_loop().call_soon(sys.exit, n)
+    await asyncio.sleep(0.01)
     return n
 
 
@@ -236,14 +252,29 @@ def test_a_wsgi_application_starts_and_answers(ledger: Ledger) -> None:
 
 
 @workflow
+async def calling_back(n: int) -> int:
+    return await call_back(n)
+
+
+@workflow
 async def leaving(n: int) -> int:
     return await leave(n)
 
 
 def test_a_task_of_a_step_that_exits_does_not_end_the_loop(ledger: Ledger) -> None:
-    """`SystemExit` in a task that a step started ends loops; this one goes on for the others."""
+    """`SystemExit` in a task that a step started is a failure like any other."""
     with Engine.blocking(ledger.url, drain_seconds=0) as engine:
-        engine.start(leaving(3), id="x")
+        run = engine.start(leaving(3), id="x")
+        assert engine.run(sums(2)) == 5
+        with pytest.raises(StepFailed, match=r"SystemExit\(3\)"):
+            run.result()
+
+
+def test_a_callback_of_a_step_that_exits_does_not_end_the_loop(ledger: Ledger) -> None:
+    """Nobody can contain what a plain callback raises; this loop is the engine's, and goes on."""
+    with Engine.blocking(ledger.url, drain_seconds=0) as engine:
+        run = engine.start(calling_back(3), id="x")
+        assert run.result() == 3
         assert engine.run(sums(2)) == 5
 
 

@@ -1,12 +1,11 @@
-"""Rule 22: no call before its causal prefix is durable. Rule 84: retries when nothing is declared.
-Rule 83 and 19: parallel transactional steps that await inside. Timers are not forgotten.
+"""Rule 22: no call before its causal prefix is durable. Rules 83 and 19: parallel transactional
+steps that await inside. Timers are not forgotten.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
@@ -16,14 +15,11 @@ import pytest
 from perdure import (
     Engine,
     Signal,
-    StepFailed,
     Tx,
-    Workflow,
     compensatable,
     effect_order,
     idempotent,
     irreversible,
-    observe,
     pure,
     saga,
     sleep,
@@ -31,10 +27,8 @@ from perdure import (
     transactional,
     workflow,
 )
-from perdure.engine.clock import SystemClock
 from perdure.engine.sqlite import SqliteStore
 from perdure.engine.store import Append, Appended
-from perdure.model.language.steps import Step
 from sqlalchemy import text
 
 from .ledger import Ledger, until
@@ -127,132 +121,6 @@ async def test_every_call_with_an_effect_finds_its_whole_past_durable(tmp_path: 
     await ledger.sound()
 
 
-# --- defaults -------------------------------------------------------------------------------------
-
-TRIES: Counter[str] = Counter()
-
-
-class Skipping(SystemClock):
-    """Waits between attempts take no time: the store's time goes on by them."""
-
-    def __init__(self) -> None:
-        self.skipped = 0.0
-        self.waits: list[float] = []
-
-    async def sleep(self, seconds: float) -> None:
-        if seconds > 0.1:
-            self.waits.append(round(seconds, 1))
-            self.skipped += seconds
-            seconds = 0
-        await super().sleep(seconds)
-
-
-class Flaky(Exception):
-    """It may work the next time."""
-
-
-def attempt(name: str, fails: int) -> int:
-    """Fail the first times."""
-    TRIES[name] += 1
-    if TRIES[name] <= fails:
-        raise Flaky(name)
-    return TRIES[name]
-
-
-@pure
-async def d_pure(fails: int) -> int:
-    return attempt("pure", fails)
-
-
-@observe
-async def d_observe(fails: int) -> int:
-    return attempt("observe", fails)
-
-
-@idempotent
-def d_idempotent(fails: int) -> int:
-    return attempt("idempotent", fails)
-
-
-@transactional
-async def d_transactional(tx: Tx, fails: int) -> int:
-    return attempt("transactional", fails)
-
-
-@compensatable
-async def d_compensatable(fails: int) -> int:
-    return attempt("compensatable", fails)
-
-
-@d_compensatable.undo
-async def _undone(got: int) -> None: ...
-
-
-@irreversible
-async def d_irreversible(fails: int) -> int:
-    return attempt("irreversible", fails)
-
-
-@workflow
-async def r_again(fails: int) -> int:
-    return await d_pure(fails)
-
-
-@workflow
-async def r_transactional(fails: int) -> int:
-    return await d_transactional(fails)
-
-
-@workflow
-async def r_compensatable(fails: int) -> int:
-    return await d_compensatable(fails)
-
-
-@workflow
-async def r_irreversible(fails: int) -> int:
-    return await d_irreversible(fails)
-
-
-ONCE: dict[str, Workflow[[int], int]] = {
-    "transactional": r_transactional,
-    "compensatable": r_compensatable,
-    "irreversible": r_irreversible,
-}
-
-
-def engine_on(ledger: Ledger, clock: Skipping) -> Engine:
-    def now() -> int:
-        return time.time_ns() // 1000 + int(clock.skipped * 1e6)
-
-    return Engine("", store=SqliteStore(ledger.path, now=now), clock=clock, drain_seconds=0)
-
-
-@pytest.mark.parametrize("step", [d_pure, d_observe, d_idempotent], ids=lambda step: step.name)
-def test_without_options_what_may_be_repeated_is_tried_five_times(step: Step[..., int]) -> None:
-    """After 1, 2, 4 and 8 seconds; the fifth failure is the workflow's."""
-    retry, error = step.retry, Flaky()
-    assert [retry.wait_seconds(n) for n in (1, 2, 3, 4)] == [1.0, 2.0, 4.0, 8.0]
-    assert not retry.gives_up(4, error) and retry.gives_up(5, error)
-
-
-@pytest.mark.parametrize("kind", ONCE)
-async def test_without_options_what_may_not_be_repeated_is_tried_once(
-    tmp_path: Path, kind: str
-) -> None:
-    """Transactional: it failed, nothing was written. With an intent: doubt."""
-    TRIES.clear()
-    ledger, clock = Ledger(tmp_path), Skipping()
-    async with engine_on(ledger, clock) as engine:
-        run = await engine.start(ONCE[kind](1), id="a")
-        if kind == "transactional":
-            with pytest.raises((Flaky, StepFailed)):
-                await run.result()
-        else:
-            await until(lambda: "in-doubt" in ledger.words("a"))
-            await until(lambda: ledger.owner("a") is None)
-    assert TRIES[kind] == 1 and clock.waits == []
-
-
 # --- one writer -----------------------------------------------------------------------------------
 
 
@@ -274,6 +142,11 @@ async def books_and_breaks(n: int) -> int:
     table = {-1: 0}
     got = await book(n)
     return await think(table[got])
+
+
+@workflow
+async def thinks(n: int) -> int:
+    return await think(n)
 
 
 @workflow
@@ -322,10 +195,9 @@ async def test_a_transactional_step_whose_glue_breaks_writes_nothing(tmp_path: P
 async def test_a_sleeper_is_woken_though_others_end_meanwhile(tmp_path: Path) -> None:
     """Its moment is kept when an execution without one leaves the worker, with nobody else's
     commits, and no beat, to look by."""
-    TRIES.clear()
     ledger = Ledger(tmp_path)
     async with Engine(ledger.url, lease_seconds=1000.0) as engine:
         run = await engine.start(naps(3), id="s")
         await until(lambda: ledger.owner("s") is None)
-        assert await engine.run(r_again(0)) == 1
+        assert await engine.run(thinks(0)) == 1
         assert await run.result() == 3

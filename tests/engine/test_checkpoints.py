@@ -11,7 +11,8 @@ from perdure import Engine, Signal, compensatable, observe, saga, workflow
 from perdure.engine import checkpoint
 from perdure.engine.audit import audit
 from perdure.engine.instance import CHECKPOINT_RECORDS, PARK_RECORDS, Tail
-from perdure.engine.loading import fold, values_of
+from perdure.engine.kernel import State
+from perdure.engine.loading import fold, resolve, values_of
 from perdure.engine.records import FIXED_BYTES
 from perdure.engine.sqlite import SqliteStore
 from perdure.engine.store import Append, Appended, Claimed, ExecutionRow, Status
@@ -173,18 +174,22 @@ async def test_every_checkpoint_is_what_the_log_leads_to(tmp_path: Path) -> None
         run = await one.start(loops(ROUNDS), id="long")
         await run.send(go, 3)
         await run.result()
-        row = await one.store.find("long")
-        assert row is not None
+        row = await row_of(one, "long")
         records = await one.store.log(row.id)
-    program = compile_workflow(loops)
-    value = values_of(program)
-    assert len(kept) >= 2
-    for seq, raw in kept:
-        state = fold(program, None, [r for r in records if r.seq <= seq], value)
-        assert checkpoint.like(program.net, state, raw)
-        start = checkpoint.decode(program.net, raw, value)
-        tail = [r for r in records if r.seq > seq]
-        assert fold(program, start, tail, value) == fold(program, None, records, value)
+        program = compile_workflow(loops)
+        value = values_of(program)
+
+        async def state(start: State | None, seqs: range) -> State:
+            folded = fold(program, start, [r for r in records if r.seq in seqs], value)
+            return await resolve(one.store, row.id, folded, value)
+
+        assert len(kept) >= 2
+        for seq, raw in kept:
+            begun, rest = range(seq + 1), range(seq + 1, len(records))
+            assert checkpoint.like(program.net, await state(None, begun), raw)
+            start = checkpoint.decode(program.net, raw, value)
+            whole = await state(None, range(len(records)))
+            assert await state(start, rest) == whole
 
 
 @compensatable

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from perdure import Engine, Signal, idempotent, observe, transactional, workflow
+from perdure import Engine, Signal, observe, transactional, workflow
 from perdure.engine import checkpoint, kept
 from perdure.engine.audit import Audited, audit
 from perdure.engine.bodies import Body, Raw, decode, encode, fill, refer
@@ -40,15 +40,9 @@ async def measure(text: str) -> int:
     return len(text)
 
 
-@idempotent
-async def begin() -> None:
-    """Behind it the execution is durable: before that no payload can be kept for it."""
-
-
 @workflow
 async def carries(size: int) -> str:
     """A large value lives over a wait and comes out as result."""
-    await begin()
     found = await read("a", size)
     again = await read("a", size)
     word = await go.wait()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from perdure import Engine, Signal, idempotent, irreversible, pure, transactional, workflow
 from perdure.engine.audit import audit
@@ -180,34 +180,36 @@ Plant = Callable[[Append], Append]
 def too_large(append: Append) -> Append:
     """A number that no column takes."""
     row = EffectRow(append.execution, "k", "s", "e", 2**70, "open", None, "", "")
-    return replace(append, effects=[row])
+    return msgspec.structs.replace(append, effects=[row])
 
 
 def no_text(append: Append) -> Append:
     """A text that has no bytes."""
-    return replace(append, attempts=[AttemptRow(append.execution, "s", 1, 0, 0, "\ud800")])
+    return msgspec.structs.replace(
+        append, attempts=[AttemptRow(append.execution, "s", 1, 0, 0, "\ud800")]
+    )
 
 
 def strange(append: Append) -> Append:
     """A row that is none: a bug of ours that shows only while writing."""
     broken: Any = None
-    return replace(append, attempts=[broken])
+    return msgspec.structs.replace(append, attempts=[broken])
 
 
 def text_body(append: Append) -> Append:
     """A body that is not bytes."""
     body: Any = "text"
-    return replace(append, records=[append.records[0]._replace(body=body)])
+    return msgspec.structs.replace(append, records=[append.records[0]._replace(body=body)])
 
 
 def other_head(append: Append) -> Append:
     """It does not follow the log: another writer, or a bug of ours."""
-    return replace(append, previous=b"?" * 16)
+    return msgspec.structs.replace(append, previous=b"?" * 16)
 
 
 def no_message(append: Append) -> Append:
     """It takes a message that is not there."""
-    return replace(append, consumed=[(99, append.records[0].seq)])
+    return msgspec.structs.replace(append, consumed=[(99, append.records[0].seq)])
 
 
 class Planted(SqliteStore):

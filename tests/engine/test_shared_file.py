@@ -121,7 +121,9 @@ async def test_work_that_no_worker_has_the_code_of_is_listed_and_left_alone(
     shown = await asyncio.to_thread(house.run, "show", "a")
     assert shown["unserved"] is True and shown["net"] in before[0]
     doctor = await asyncio.to_thread(house.run, "doctor")
-    assert doctor["store"]["unserved"] == f"1 w_pure 1 ({shown['net'][:12]})"
+    why = ["no living worker serves any w_pure"]
+    assert shown["differs"] == listed["a"]["differs"] == why and listed["x"]["differs"] == []
+    assert doctor["store"]["unserved"] == f"1 w_pure 1 ({shown['net'][:12]}): {why[0]}"
     assert house.ledger.rows("select * from execution where key = 'a'") == before
     owner = house.worker()
     await owner.serves()
@@ -147,7 +149,8 @@ async def test_a_worker_that_died_serves_nothing(house: House) -> None:
 async def test_an_edited_workflow_is_another_net_and_never_runs_on_the_old_log(
     house: House, tmp_path: Path
 ) -> None:
-    """Edited between crash and resume: the old execution waits for the old code, unserved."""
+    """Edited between crash and resume: the old execution waits for the old code, unserved; list,
+    show and doctor say which net is served instead, and where it differs, in the author's words."""
     path = tmp_path / "edited.py"
     given = ["--input", '{"name": "x"}', "--db", house.ledger.url, "--id"]
     start = [sys.executable, "-m", "perdure", "start", f"{path}:other", *given]
@@ -161,3 +164,11 @@ async def test_an_edited_workflow_is_another_net_and_never_runs_on_the_old_log(
     assert house.ledger.words("old") == ["started"]
     listed = {row["id"]: row for row in await asyncio.to_thread(house.run, "list")}
     assert (listed["old"]["unserved"], listed["new"]["unserved"]) == (True, False)
+    net = house.ledger.rows("select net from execution where key = 'new'")[0][0]
+    why = [f"version 1 ({net[:12]}) is served", "the call of `nothing 2` is new (line 10)"]
+    shown = await asyncio.to_thread(house.run, "show", "old")
+    assert why[0] == shown["differs"][0] == listed["old"]["differs"][0]
+    assert why[1] in shown["differs"] and listed["new"]["differs"] == []
+    doctor = await asyncio.to_thread(house.run, "doctor")
+    assert doctor["store"]["unserved"].startswith("1 other 1 (")
+    assert doctor["store"]["unserved"].endswith("): " + "; ".join(shown["differs"]))

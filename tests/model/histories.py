@@ -58,7 +58,19 @@ class History(NamedTuple):
 
 def histories(net: Net, *, cancel: bool = False, crash: bool = False) -> set[History]:
     """Every history of at most `EVENTS_MAX` events; without `cancel` nobody cancels."""
-    wiring, found = wire(net), set[History]()
+    found = set[History]()
+    for marking, events in visited(net, cancel=cancel, crash=crash):
+        for place in marking:
+            if place in wire(net).final:
+                found.add(History(net.places[place].name, events))
+    return found
+
+
+def visited(
+    net: Net, *, cancel: bool = False, crash: bool = False
+) -> Iterator[tuple[Marking, tuple[str, ...]]]:
+    """Every marking on the way of some history, with the events before it."""
+    wiring = wire(net)
     variables = {*net.types, "$result"} - {t.stack for t in net.transitions}
     given = dict.fromkeys(variables, ANY)
     start = {net.place[net.initial]: Token(dict.fromkeys(_frame(net), ANY), 0, 0)}
@@ -66,9 +78,7 @@ def histories(net: Net, *, cancel: bool = False, crash: bool = False) -> set[His
     seen = {_key(start, ())}
     while todo:
         marking, events = todo.pop()
-        for place in marking:
-            if place in wiring.final:
-                found.add(History(net.places[place].name, events))
+        yield marking, events
         for k in _able(wiring, marking, cancel, crash):
             then = events + _event(net.transitions[k])
             if len(then) > EVENTS_MAX:
@@ -78,7 +88,6 @@ def histories(net: Net, *, cancel: bool = False, crash: bool = False) -> set[His
                 if key not in seen:
                     seen.add(key)
                     todo.append((after, then))
-    return found
 
 
 def _frame(net: Net) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from perdure.model.language.effects import Retry
 from perdure.model.language.scopes import saga
 from perdure.model.language.waits import after, first, together
 from perdure.model.language.workflows import workflow
-from perdure.model.net import Net, PlaceKind
+from perdure.model.net import Net, PlaceKind, TransitionKind
 
 
 @dataclass(frozen=True)
@@ -178,6 +178,33 @@ def test_an_irreversible_step_cannot_race() -> None:
     with pytest.raises(CompileError) as caught:
         compile_workflow(racing)
     assert "PD307" in [f.code for f in caught.value.findings]
+
+
+def test_what_has_no_undo_cannot_race_and_what_has_one_can() -> None:
+    """PD307 names the step and the missing undo; with an undo the loser is taken back (C19)."""
+
+    @compensatable
+    async def keep(n: int) -> int: ...
+
+    @workflow
+    async def racing(n: int) -> None:
+        await first(keep(n), after(timedelta(seconds=1)))
+
+    with pytest.raises(CompileError) as caught:
+        compile_workflow(racing)
+    (found,) = (f for f in caught.value.findings if f.code == "PD307")
+    assert found.message == "keep is compensatable, has no undo and runs in a race"
+    assert found.fix == "call it after the race, on what the winner says"
+
+    @keep.undo
+    async def _(got: int | None, n: int) -> None: ...
+
+    @workflow
+    async def mended(n: int) -> None:
+        await first(keep(n), after(timedelta(seconds=1)))
+
+    net = compile_workflow(mended).net
+    assert [t.site for t in net.transitions if t.kind is TransitionKind.UNDO] == ["keep"]
 
 
 def test_the_digest_forgets_layout_and_sees_meaning() -> None:

@@ -10,6 +10,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,7 +74,7 @@ def brings(program: Program, transition: int, r: random.Random) -> dict[str, Any
 def frozen(marking: Marking) -> Marking:
     """The same marking, in which every attempt to change something raises."""
     return MappingProxyType(
-        {p: t._replace(frame=MappingProxyType(t.frame)) for p, t in marking.items()}
+        {p: msgspec.structs.replace(t, frame=MappingProxyType(t.frame)) for p, t in marking.items()}
     )
 
 

@@ -51,6 +51,35 @@ async def test_only_awaited_channels_cancel_and_desk_wake_a_sleeper(lab: Lab) ->
     assert await lab.claim(a.session) == []
 
 
+@pytest.mark.parametrize("status", [Status.DONE, Status.FAILED, Status.CANCELLED])
+async def test_evidence_is_kept_after_the_end_and_found_and_wakes_nobody(
+    lab: Lab, status: Status
+) -> None:
+    """Rule 17: a caller may speak of its call when all is over; no other channel may. Who looks
+    for it finds the execution, until its message is consumed or when none was sent."""
+    a, b = await lab.owned(await lab.session()), await lab.owned(await lab.session(), "b")
+    end = RowChange(status=status, mail_seen=0)
+    assert (await lab.write(a, a.record(Kind.FINISHED), change=end)).ok
+    before = await lab.row("a")
+    assert await lab.store.unread("$evidence") == []
+    for channel in ("news", "$desk", "$cancel"):
+        with pytest.raises(ExecutionFinished):
+            await lab.store.send("a", channel, f"m {channel}", b"1")
+    assert await lab.store.send("a", "$evidence", "e", b"1") == 1
+    assert await lab.store.send("a", "$evidence", "e", b"1") == 1
+    with pytest.raises(MessageConflict):
+        await lab.store.send("a", "$evidence", "e", b"other")
+    await lab.store.send("b", "$evidence", "e", b"2")
+    await lab.store.send("b", "news", "n", b"3")
+    after = await lab.row("a")
+    assert after == before._replace(mail=1) and await lab.seqs(a) == [0, 1]
+    assert await lab.store.unread("$evidence") == ["a", "b"]
+    assert await lab.store.unread("news") == ["b"]
+    assert (await lab.write(b, b.record(Kind.DECIDED), consumed=[(1, 1)])).ok
+    assert await lab.store.unread("$evidence") == ["a"]
+    assert await lab.claim(await lab.session()) == []
+
+
 async def test_a_start_creates_once(lab: Lab) -> None:
     """Rule 57: the second start of a key is answered with the row of the first."""
     start = lab.record(b"g", 0, 0, Kind.STARTED)
