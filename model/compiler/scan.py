@@ -239,7 +239,8 @@ class _Walker:
                     out = out.join(other)
                 return (state, out) if both else (out, state)
             case ast.UnaryOp(op=ast.Not(), operand=inner):
-                return self.ways(inner, state)[::-1]
+                yes, no = self.ways(inner, state)
+                return no, yes
             case _:
                 after = self.tested(node, state)
                 return after, after

@@ -70,7 +70,7 @@ class Extras(Expressions):
         )
         return [f"{here.pad}{form}", f"{here.pad}told({self.tag()}, ds)"]
 
-    def nested(self, here: Here) -> list[str]:
+    def part(self, here: Here) -> list[str]:
         """A part of a value is changed, by what is awaited."""
         self.saw(here, "part of a value")
         index = self.r.choice(["0", "-1", f"{self.atom(here)} % 2"])

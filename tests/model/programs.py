@@ -78,7 +78,7 @@ class _Writer(Extras):
             (1, self.starred),
             (1, self.deleted),
             (2, self.mapping),
-            (2, self.nested),
+            (2, self.part),
             (1, self.inner),
             (4, self.jump),
         ]
