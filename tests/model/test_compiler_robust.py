@@ -18,6 +18,7 @@ import random
 import statistics
 import textwrap
 import types
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,7 +30,9 @@ from perdure.model.compiler.refuse import told
 from perdure.model.errors import PerdureError
 from perdure.model.language.workflows import Workflow, workflow
 
+from .differential_runs import load as generated
 from .odd_world import a, nums, say
+from .programs import generate
 
 SOURCES = (argparse, ast, calendar, configparser, csv, difflib, inspect, random, statistics,
            textwrap, types)  # fmt: skip
@@ -155,6 +158,15 @@ def test_any_function_becomes_a_net_when_types_are_not_asked_for(
             sane(found, text)
             compiled += not found
     assert compiled > 3
+
+
+def test_compiling_warns_of_nothing() -> None:
+    """Neither Python's parser nor its syntax trees find fault with what the compiler makes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for seed in range(40):
+            text = generate(random.Random(seed)).text
+            assert findings(generated(text, 4_000_000 + seed)) == ()
 
 
 def _loaded(body: str) -> tuple[str, Workflow[..., Any]]:
