@@ -392,10 +392,16 @@ CODES: Mapping[str, Code] = {
         "Somebody settled it before, or this cannot be said of it now.",
         "`perdure desk` lists what waits, with what may be said of it.",
     ),
+    "PD711": Code(
+        "This cannot be the id of an execution.",
+        "It is empty, very long, or has characters that no one can type, list or log.",
+        "1 to 512 characters, no control characters.",
+    ),
     "PD801": Code(
         "The store cannot be used now.",
         "It is locked, full or damaged; nothing was written.",
-        "End what holds it (a stopped process keeps its lock), or free the disk.",
+        "End what holds it (a stopped process keeps its lock), or free the disk; if the file is "
+        "damaged, go on from a backup.",
     ),
     "PD802": Code(
         "The store has another schema.",

@@ -26,6 +26,7 @@ STEP_COLUMNS = ("step", "effect", "retry", "undo", "probe")
 WAIT_COLUMNS = ("wait", "kind", "line")
 VERDICT_COLUMNS = ("property", "verdict", "evidence", "meaning")
 STYLE = (
+    ":root{color-scheme:light dark}"  # the drawings follow the reader's choice, so the page must
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #8888;padding:.3rem .6rem;"
     "text-align:left;vertical-align:top}svg{max-width:100%;height:auto}"

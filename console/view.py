@@ -118,10 +118,15 @@ def waits(seen: View) -> list[Document]:
     for place, token in sorted(seen.state.marking.items()):
         told = net.places[place]
         if told.kind in _AT_WORK:
-            since = when(token.at)
-            line = {"for": _AT_WORK[told.kind], "place": told.name, "since": since, "due": None}
-            found.append(line)
+            found.append(_wait(_AT_WORK[told.kind], told.name, token))
+        elif told.kind is PlaceKind.DOUBT:
+            asked = "its probe, else " if net.site[told.site].probe else ""
+            found.append(_wait(f"{asked}a person (perdure desk)", told.name, token))
     return found
+
+
+def _wait(what: str, place: str, token: Token) -> Document:
+    return {"for": what, "place": place, "since": when(token.at), "due": None}
 
 
 def doubts(seen: View) -> list[Document]:

@@ -37,6 +37,7 @@ from .clock import Clock, SystemClock
 from .definitions import describe
 from .differences import difference, input_digest
 from .errors import DecisionRefused, WeakForIntents, WorkerRetired
+from .ids import checked_id
 from .instance import Instance
 from .leases import LEASE_SECONDS, own_identity
 from .loading import whole
@@ -213,7 +214,7 @@ class Engine:
         """Start an execution under a key of yours, or find the one that has it; durable on return.
 
         The same id with the same input gives the execution that exists; with another input or
-        workflow it is refused (`ExecutionConflict`).
+        workflow it is refused (`ExecutionConflict`), as is an id nobody could type (`UnusableId`).
         """
         try:
             self._check_loop()
@@ -229,8 +230,8 @@ class Engine:
                 "a step runs inside a workflow, which says what happens around it",
                 f"write a @workflow that awaits {target.name}(...)",
             )
-        workflow = cast("Workflow[..., Any]", target)
-        (program,) = await self.serve(workflow)
+        checked_id(id)
+        (program,) = await self.serve(cast("Workflow[..., Any]", target))
         values = target.bind(args, kwargs)
         inputs = {
             name: program.codecs[name].seal(value)
@@ -450,9 +451,10 @@ async def refuse_other(
 async def enqueue(store: Store, program: Program, key: str, inputs: Mapping[str, Value]) -> bool:
     """Create an execution for whichever worker serves its net; False: the same one exists already.
 
-    Durable on return. Raises `ExecutionConflict` when another one has the key.
+    Durable on return. Raises `ExecutionConflict` when another one has the key, and `UnusableId`.
     """
     net, now = program.net, store.now()
+    checked_id(key)
     await store.define(net.digest, net.name, net.version, describe(program))
     append = new_instance(program, key, inputs, 0, now).append()
     assert append.create is not None

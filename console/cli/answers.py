@@ -87,8 +87,7 @@ def failing(ctx: click.Context) -> Generator[None]:
         note("interrupted")
         ctx.exit(INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read us has seen enough; what is left in the buffer must not fail at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_stdout()  # whoever read us has seen enough
         ctx.exit(DONE)
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
@@ -127,7 +126,7 @@ def tell_failure(code: str, message: str) -> None:
     click.echo(message, err=True)
     ctx = click.get_current_context(silent=True)
     if ctx is not None and ctx.find_root().meta.get(_FORMAT) == "json":
-        click.echo(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False))
+        say(told_json({"error": {"code": code, "message": message}}))
 
 
 def with_format(*formats: str) -> Callable[[F], F]:
@@ -164,9 +163,32 @@ def with_db(function: F) -> F:
 def answer(format: str, document: object, text: str) -> None:
     """Write the answer to stdout: the document for programs, the text for people."""
     if format == "json":
-        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        say(told_json(document, indent=2))
     elif text:
-        click.echo(text)
+        say(text)
+
+
+def say(text: str, *, nl: bool = True) -> None:
+    """Write to stdout; what cannot be written there is told as a mistake, with its reason."""
+    try:
+        click.echo(text, nl=nl)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _forget_stdout()
+        fix = "free the disk, or send it to another file"
+        raise Refusal(f"cannot write the answer: {error.strerror}", fix) from error
+
+
+def _forget_stdout() -> None:
+    """What is left in the buffer of stdout must not fail once more when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def told_json(document: object, indent: int | None = None) -> str:
+    """A document as JSON that whatever stdout is encoded in can carry."""
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    return json.dumps(document, ensure_ascii=encoding != "utf8", indent=indent)
 
 
 def note(text: str) -> None:

@@ -27,6 +27,7 @@ from .answers import (
     answer,
     finish,
     installed_version,
+    say,
     watched,
     with_format,
 )
@@ -76,7 +77,7 @@ def check(
     entries = [_entry(target, properties, limits) for target in watched(targets, "checking")]
     documents = [entry.document for entry in entries]
     if format in ("sarif", "junit", "github"):
-        click.echo(_report(format, documents))
+        say(_report(format, documents))
     else:
         text = "\n\n".join(entry.text for entry in entries)
         answer(format, documents[0] if len(documents) == 1 else documents, text)

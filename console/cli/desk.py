@@ -29,7 +29,7 @@ from .answers import (
     with_format,
 )
 from .opening import opened
-from .operating import user
+from .operating import Told, user
 from .tables import answer_rows
 
 
@@ -113,7 +113,9 @@ async def _stalled(store: Store, key: str) -> view.Document:
 @click.option("--effect", metavar="SITE_OR_KEY", help="Which effect, where several are open.")
 @click.option("--value", metavar="JSON", help="With landed: what the step would have returned.")
 @click.option("--by", metavar="NAME", help="Who decides; the user of this terminal if absent.")
-@click.option("--reason", required=True, metavar="TEXT", help="Evidence or reason, for the log.")
+@click.option(
+    "--reason", required=True, type=Told(), metavar="TEXT", help="Evidence or reason, for the log."
+)
 @click.option(
     "--wait",
     default=2.0,

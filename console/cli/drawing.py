@@ -16,7 +16,7 @@ from ...model.formats.svg import to_svg
 from ...model.formats.tree import program_box
 from ...model.net import Net
 from ...model.program import Program
-from .answers import Refusal, note
+from .answers import Refusal, note, say
 from .targets import one_workflow
 
 NOTATIONS: Mapping[str, Callable[[Net], str]] = {
@@ -51,7 +51,7 @@ def compile_(target: str, notation: str, lanes: bool, output: Path | None) -> No
     """
     text = drawn(compile_workflow(one_workflow(target)), notation, lanes=lanes)
     if output is None:
-        click.echo(text, nl=False)
+        say(text, nl=False)
         return
     try:
         output.write_text(text, encoding="utf-8")

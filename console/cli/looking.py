@@ -5,94 +5,45 @@ Nothing is written. What a view is stands in console/view.py.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
-from ...engine.store import ExecutionRow, Status, Store
+from ...engine.store import ExecutionRow, Store
 from .. import view
 from ..served import differs, served, unserved
-from .answers import Refusal, answer, asynchronously, canonical, with_db, with_format
+from .answers import Refusal, answer, asynchronously, canonical, note, with_db, with_format
+from .filters import Wanted, chosen, with_filters
 from .opening import opened
 from .tables import answer_rows, fields, table
 
 
-class Age(click.ParamType[timedelta]):
-    """A length of time as people write it: 90s, 15m, 2h, 3d."""
-
-    name = "age"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        """Read it, or say how it is written."""
-        found = re.fullmatch(r"(\d{1,9})([smhd])", str(value).strip().lower())
-        if found is None:
-            self.fail(f"{value!r} is no age; write 90s, 15m, 2h or 3d", param, ctx)
-        units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-        return timedelta(**{units[found[2]]: int(found[1])})
-
-
-class Wanted(NamedTuple):
-    """What `list` is asked for beside workflow and status; None: anything."""
-
-    version: int | None
-    place: str | None
-    older: timedelta | None
-    newer: timedelta | None
-
-    @property
-    def any(self) -> bool:
-        """Whether something is asked for, so that all rows have to be looked at."""
-        return any(each is not None for each in self)
-
-
 @click.command("list")
-@click.option("--workflow", metavar="NAME", help="Only executions of this workflow.")
-@click.option("--version", type=click.IntRange(1), metavar="N", help="Only of this version of it.")
-@click.option("--status", type=click.Choice([s.value for s in Status]), help="Only these.")
-@click.option("--place", metavar="NAME", help="Only those with a token there, as `show` names it.")
-@click.option("--older-than", type=Age(), metavar="AGE", help="Only those started before: 90s, 2h.")
-@click.option("--newer-than", type=Age(), metavar="AGE", help="Only those started since: 15m, 3d.")
+@with_filters
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
 @with_db
 @with_format()
-def list_(
-    workflow: str | None,
-    version: int | None,
-    status: str | None,
-    place: str | None,
-    older_than: timedelta | None,
-    newer_than: timedelta | None,
-    limit: int,
-    db: str,
-    format: str,
-) -> None:
+def list_(wanted: Wanted, limit: int, db: str, format: str) -> None:
     """List executions, the newest first.
 
     \b
     perdure list --status stalled
     perdure list --workflow fulfil_order --place "in doubt charge_card" --older-than 2h
     """
-    wanted = Wanted(version, place, older_than, newer_than)
 
     async def read() -> list[dict[str, Any]]:
         async with opened(db) as store:
-            if wanted.any:
-                rows = await store.list(workflow=workflow, status=status, limit=2**31)
-                rows = await _chosen(store, rows, wanted, limit)
-            else:
-                rows = await store.list(workflow=workflow, status=status, limit=limit)
-            return await _summaries(store, rows)
+            return await _summaries(store, await chosen(store, wanted, limit + 1))
 
-    rows = asynchronously(read())
+    found = asynchronously(read())
+    rows = found[:limit]
     names = ("id", "workflow", "version", "status", "created", "updated")
     shown = [{**r, "status": r["status"] + (", unserved" * r["unserved"])} for r in rows]
     lines = [[row[name] for name in names] for row in shown]
     answer_rows(format, rows, names, lines, none="no such executions")
+    if len(found) > limit:
+        note(f"there are more than these {limit}: --limit, or a filter")
 
 
 async def _summaries(store: Store, rows: Sequence[ExecutionRow]) -> list[dict[str, Any]]:
@@ -106,31 +57,6 @@ async def _summaries(store: Store, rows: Sequence[ExecutionRow]) -> list[dict[st
         told = known[row.net] if alone else []
         found.append({**view.summary(row), "unserved": alone, "differs": told})
     return found
-
-
-async def _chosen(
-    store: Store, rows: Sequence[ExecutionRow], wanted: Wanted, limit: int
-) -> list[ExecutionRow]:
-    """The rows that are as wanted, at most `limit`; the marking is read last, being the dearest."""
-    chosen: list[ExecutionRow] = []
-    now = store.now()
-    for row in rows:
-        age = timedelta(microseconds=now - row.created)
-        fits = wanted.version in (None, row.version)
-        fits &= wanted.older is None or age > wanted.older
-        fits &= wanted.newer is None or age < wanted.newer
-        if fits and (wanted.place is None or await _stands(store, row.key, wanted.place)):
-            chosen.append(row)
-            if len(chosen) == limit:
-                break
-    return chosen
-
-
-async def _stands(store: Store, key: str, place: str) -> bool:
-    seen = await view.view(store, key)
-    if seen.net is None or seen.state is None:
-        return False
-    return any(seen.net.places[p].name == place for p in seen.state.marking)
 
 
 @click.command()

@@ -174,7 +174,7 @@ def explain(code: str | None, format: str) -> None:
         listing = {name: page.says for name, page in CODES.items()}
         answer(format, listing, fields(list(listing.items())))
         return
-    name = code.upper()
+    name = f"PD{code}" if code.isdecimal() else code.upper()
     if name not in CODES:
         raise Refusal(f"there is no code {code}", "`perdure explain` lists them")
     answer(format, documented(name), explained(name))

@@ -15,6 +15,8 @@ import click
 
 from .answers import Refusal, failing, installed_version
 
+_WORDS = "perdure.words"
+
 
 class Verb(NamedTuple):
     """Where a verb lives, and the line that `--help` says about it."""
@@ -32,8 +34,8 @@ VERBS: Mapping[str, Verb] = {
     "worker": Verb(".running", "worker", "Serve executions until SIGTERM."),
     "start": Verb(".running", "start", "Start (or find) an execution; a worker runs it."),
     "signal": Verb(".operating", "signal", "Send a message to an execution."),
-    "cancel": Verb(".operating", "cancel", "Wish that an execution ends; compensation runs."),
-    "resume": Verb(".operating", "resume", "Let a stalled execution go on."),
+    "cancel": Verb(".operating", "cancel", "Wish that executions end; compensation runs."),
+    "resume": Verb(".operating", "resume", "Let stalled executions go on."),
     "wait": Verb(".operating", "wait", "Wait until an execution has ended or stalls."),
     "list": Verb(".looking", "list_", "List executions, the newest first."),
     "show": Verb(".looking", "show", "Show where an execution stands and what it waits for."),
@@ -69,10 +71,23 @@ class Verbs(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, VERBS[name].says) for name in self.list_commands(ctx)])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words; they are kept, to be looked at where mistakes are answered."""
+        ctx.meta[_WORDS] = tuple(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb; an error of ours becomes its message and its exit code."""
         with failing(ctx):
+            for word in ctx.meta[_WORDS]:
+                if not _is_text(word):
+                    raise Refusal(f"{word!a} is no text: bytes that are not UTF-8", "write UTF-8")
             return super().invoke(ctx)
+
+
+def _is_text(word: str) -> bool:
+    """Python reads other bytes of a command line as half characters, which nothing can store."""
+    return not any("\ud800" <= c <= "\udfff" for c in word)
 
 
 @click.group(

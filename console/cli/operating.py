@@ -1,4 +1,4 @@
-"""`signal`, `cancel`, `resume`, `wait`: operate one execution beside the worker that runs it.
+"""`signal`, `cancel`, `resume`, `wait`: operate executions beside the workers that run them.
 
 What is sent is a message in its inbox; only its owner writes its log. No user code is loaded: the
 payload is checked against the schema stored with the definition.
@@ -10,14 +10,16 @@ import asyncio
 import getpass
 import json
 import time
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import click
 import msgspec
 
 from ...engine.post import CANCEL, Wish
-from ...engine.store import Status
+from ...engine.store import Status, Store
+from ...model.errors import ExecutionFinished
 from ...model.values.schema import misfit
 from .. import view
 from .answers import (
@@ -30,9 +32,12 @@ from .answers import (
     finish,
     note,
     read_json,
+    watched,
     with_db,
     with_format,
 )
+from .filters import Wanted, chosen, with_filters
+from .layout import visible
 from .opening import opened
 
 POLL_SECONDS = 0.05
@@ -90,54 +95,135 @@ async def _send(db: str, id: str, channel: str, message_id: str, payload: Any) -
         return await store.send(id, channel, message_id, canonical(payload))
 
 
+class Told(click.ParamType[str]):
+    """A text that says something: a reason is read by somebody later."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text, if there is one."""
+        if not str(value).strip():
+            self.fail("a reason says something: the log keeps it", param, ctx)
+        return str(value)
+
+
 @click.command()
-@click.argument("id")
-@click.option("--reason", required=True, metavar="TEXT", help="Kept in the log.")
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@with_filters
+@click.option("--reason", required=True, type=Told(), metavar="TEXT", help="Kept in the log.")
 @click.option("--by", metavar="NAME", help="Who wishes it; the user of this terminal if absent.")
 @with_db
 @with_format()
-def cancel(id: str, reason: str, by: str | None, db: str, format: str) -> None:
-    """Wish that an execution ends; compensation runs.
+def cancel(
+    ids: tuple[str, ...], wanted: Wanted, reason: str, by: str | None, db: str, format: str
+) -> None:
+    """Wish that executions end; compensation runs.
 
-    What is under way settles first. What landed and cannot be undone stands.
+    What is under way settles first. What landed and cannot be undone stands. With filters instead
+    of ids it is about all of these that have not ended: `perdure list` takes the same filters.
 
     \b
     perdure cancel order-17 --reason 'the customer called'
+    perdure cancel --workflow fulfil_order --older-than 2h --reason 'the shop is closed'
     """
     wish = msgspec.json.encode(Wish(reason, by or user()))
 
-    async def send() -> int:
-        async with opened(db) as store:
-            return await store.send(id, CANCEL, f"m-{uuid4()}", wish)
+    async def send(store: Store, id: str) -> view.Document:
+        return {"id": id, "message": await store.send(id, CANCEL, f"m-{uuid4()}", wish)}
 
-    number = asynchronously(send())
-    text = f"message {number} is in the inbox of {id}; `perdure wait {id}` tells how it ends"
-    answer(format, {"id": id, "message": number}, text)
+    _each(_About(ids, wanted, ("active", "stalled")), send, db, format)
 
 
 @click.command()
-@click.argument("id")
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@with_filters
 @with_db
 @with_format()
-def resume(id: str, db: str, format: str) -> None:
-    """Let a stalled execution go on.
+def resume(ids: tuple[str, ...], wanted: Wanted, db: str, format: str) -> None:
+    """Let stalled executions go on.
 
-    Nothing was undone when it stalled, and nothing is repeated that has an outcome.
+    Nothing was undone when they stalled, and nothing is repeated that has an outcome. With filters
+    instead of ids it is about all of these that are stalled.
 
     \b
     perdure list --status stalled
     perdure resume order-17
+    perdure resume --workflow fulfil_order
     """
 
-    async def again() -> bool:
-        async with opened(db) as store:
-            return await store.resume(id)
+    async def again(store: Store, id: str) -> view.Document:
+        return {"id": id, "resumed": await store.resume(id)}
 
-    resumed = asynchronously(again())
-    text = f"{id} goes on when a worker serves it" if resumed else f"{id} is not stalled"
-    answer(format, {"id": id, "resumed": resumed}, text)
-    if not resumed:
+    _each(_About(ids, wanted, ("stalled",)), again, db, format)
+
+
+class _About(NamedTuple):
+    """Which executions: these, or all that are as wanted and have one of the statuses."""
+
+    ids: tuple[str, ...]
+    wanted: Wanted
+    statuses: tuple[str, ...]
+
+    async def keys(self, store: Store) -> list[str]:
+        """Their ids, the oldest first."""
+        if self.ids:
+            return list(dict.fromkeys(self.ids))
+        rows = await chosen(store, self.wanted)
+        return [row.key for row in reversed(rows) if row.status.value in self.statuses]
+
+
+def _each(
+    about: _About,
+    act: Callable[[Store, str], Coroutine[Any, Any, view.Document]],
+    db: str,
+    format: str,
+) -> None:
+    """Do it to each; for one id the answer is about that one, else a row each.
+
+    Of several, one that has just ended keeps nobody from the others.
+    """
+    if bool(about.ids) == about.wanted.any:
+        what = "ids and filters exclude each other" if about.ids else "no id, and no filter"
+        raise Refusal(what, "name ids, or say which with --workflow, --status, --older-than ...")
+
+    async def all_of_them() -> list[view.Document]:
+        async with opened(db) as store:
+            keys = await about.keys(store)
+            if len(about.ids) == 1:
+                return [await act(store, about.ids[0])]
+            for key in about.ids:
+                await view.required(store, key)  # a slip in one id: nothing is done to any
+            return [await _told_of(act, store, key) for key in watched(keys, "sending")]
+
+    done = asynchronously(all_of_them())
+    if len(about.ids) == 1:
+        answer(format, done[0], _said(done[0]))
+    elif done or format != "text":
+        answer(format, done, "\n".join(map(_said, done)))
+    else:
+        note("no such executions")
+    if any("problem" in each or each.get("resumed") is False for each in done):
         finish(DOES_NOT_HOLD)
+
+
+async def _told_of(
+    act: Callable[[Store, str], Coroutine[Any, Any, view.Document]], store: Store, id: str
+) -> view.Document:
+    try:
+        return await act(store, id)
+    except ExecutionFinished as error:
+        return {"id": id, "problem": str(error)}
+
+
+def _said(document: view.Document) -> str:
+    id = visible(document["id"])
+    if "problem" in document:
+        return document["problem"]
+    if "resumed" in document:
+        how = "goes on when a worker serves it" if document["resumed"] else "is not stalled"
+        return f"{id} {how}"
+    number = document["message"]
+    return f"message {number} is in the inbox of {id}; `perdure wait {id}` tells how it ends"
 
 
 @click.command()

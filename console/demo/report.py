@@ -11,7 +11,7 @@ from textwrap import fill
 from typing import Any
 
 from ...engine.store import EffectRow
-from ..cli.tables import plain
+from ..cli.tables import table
 from ..meanings import meaning
 from .ledger import Verdict
 from .main import Outcome
@@ -71,7 +71,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield ""
     head = ("order", "charges", "end", "killed", "in doubt: charged?")
     rows = [_row(outcome, verdict) for verdict in outcome.verdicts]
-    yield from ("  " + line for line in plain(head, rows).splitlines())
+    yield from ("  " + line for line in table(head, rows, margin=2).splitlines())
     yield ""
     more = [v for v in outcome.verdicts if v.problems or v.end == "desk"]
     yield from (f"  {v.order}  {_end(v)}" for v in more)

@@ -34,7 +34,8 @@ from perdure.console.cli.answers import (
     watched,
     with_format,
 )
-from perdure.console.cli.pretty import pretty
+from perdure.console.cli.layout import laid_out
+from perdure.console.cli.pretty import coloured
 from perdure.engine.errors import NoStore, SchemaMismatch, StoreUnavailable, WeakDurability
 from sqlalchemy.exc import OperationalError
 
@@ -163,7 +164,7 @@ def test_rows_are_aligned_and_no_line_ends_in_blanks() -> None:
     rows = [["a", None, "x"], ["long name", 12, ""]]
     lines = tables.table(("id", "n", "says"), rows).splitlines()
     assert lines == ["id         n   says", "a              x", "long name  12"]
-    shown = pretty(("id", "n"), [["done", "1"], ["[bold]", "2"]])
+    shown = coloured(laid_out(("id", "n"), [["done", "1"], ["[bold]", "2"]], 80))
     assert "[bold]" in shown and "done" in shown
 
 

@@ -108,6 +108,13 @@ def test_markdown_and_html_show_the_same_tables(verified: Verified) -> None:
     assert told.svg in html(told) and f"({told.name}.svg)" in markdown(told)
 
 
+def test_page_and_drawing_follow_one_choice_of_light_and_dark(verified: Verified) -> None:
+    """The drawing turns dark for readers who want that; a page that stayed white would not fit."""
+    text = html(page(verified))
+    assert "prefers-color-scheme:dark" in page(verified).svg.replace(" ", "")
+    assert "color-scheme:light dark" in text.partition("</style>")[0]
+
+
 NASTY = 'a|b <i>*x*</i> `c` [d](e) _f_ \\ & "g" &lt;'
 
 

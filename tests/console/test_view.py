@@ -71,6 +71,19 @@ async def test_a_doubt_is_told_with_its_key_its_probe_and_since_when(engine: Eng
         assert (doubt["site"], doubt["key"], doubt["probe"]) == ("charge", effect.key, False)
         assert doubt["effect"] == "irreversible" and doubt["since"].endswith("Z")
         assert view.effect(effect, "b")["outcome"] == "in-doubt"
+        (wait,) = view.waits(seen)
+        assert (wait["place"], wait["for"]) == ("in doubt charge", "a person (perdure desk)")
+        assert wait["since"] is not None and wait["since"] >= doubt["since"]
+
+
+async def test_a_doubt_with_a_probe_waits_for_the_probe_first(engine: Engine) -> None:
+    """A probe that cannot tell: `show` says who is asked next, before anybody asks the desk."""
+    async with engine:
+        await engine.start(view_flows.doubtful(), id="d")
+        seen = await reached(store_of(engine), "d", "in doubt pay")
+        (wait,) = view.waits(seen)
+        assert wait["for"] == "its probe, else a person (perdure desk)"
+        assert view.doubts(seen)[0]["probe"] is True
 
 
 async def test_what_fails_and_is_tried_again_shows_its_tries(engine: Engine) -> None:

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from perdure import Elapsed, Retry, Signal, after, days, first, hours, idempotent, workflow
+from perdure import (
+    Elapsed,
+    InDoubt,
+    Landed,
+    Retry,
+    Signal,
+    Voided,
+    after,
+    days,
+    first,
+    hours,
+    idempotent,
+    irreversible,
+    workflow,
+)
 
 answer = Signal[str]("answer")
 
@@ -34,3 +48,21 @@ async def stubborn() -> None:
 async def fails(why: str) -> None:
     """Fail at once."""
     raise ValueError(why)
+
+
+@irreversible
+async def pay() -> str:
+    """The line dies while the money may be on its way."""
+    raise RuntimeError("the line is dead")
+
+
+@pay.probe
+async def was_paid() -> Landed[str] | Voided | InDoubt:
+    """The bank does not answer."""
+    return InDoubt("no answer")
+
+
+@workflow
+async def doubtful() -> str:
+    """Pay, and nobody knows."""
+    return await pay()

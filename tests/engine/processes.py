@@ -39,8 +39,18 @@ class Worker:
             self.lines.append(line.rstrip())
 
     async def says(self, part: str) -> str:
-        """Wait for a line."""
-        found: str = await until(lambda: next((x for x in self.lines if part in x), None))
+        """Wait for a line; a worker that ended without it will not say it any more."""
+
+        def said() -> str | None:
+            found = next((x for x in self.lines if part in x), None)
+            if found is None and self.process.poll() is not None and not self._listener.is_alive():
+                raise AssertionError(f"it ended with {self.process.poll()} and said {self.lines}")
+            return found
+
+        try:
+            found: str = await until(said)
+        except AssertionError as never:
+            raise AssertionError(f"it never said {part!r}, but {self.lines}") from never
         return found
 
     async def serves(self) -> int:

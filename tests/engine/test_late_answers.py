@@ -10,12 +10,12 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import pytest
+from msgspec.structs import replace
 from perdure import (
     Engine,
     InDoubt,
