@@ -21,7 +21,7 @@ class Leave(ast.Pass):
     """A synthetic statement: the code is left by the exit `label`, at once."""
 
     _fields = ("label",)
-    _field_types: ClassVar[Mapping[str, type]] = {"label": str}  # asked for since Python 3.13
+    _field_types: ClassVar[Mapping[str, object]] = {"label": str | None}  # since Python 3.13
     label: str
 
     def __init__(self, label: str = "", at: ast.AST | None = None) -> None:
