@@ -54,7 +54,7 @@ FUTURE: Mapping[str, str] = {
     "Toolbox": "match between calls by name",
     "Entity": "a workflow that waits for signals in a loop",
     "remind": "a workflow that sleeps: `await sleep_until(moment)`",
-    "uuid4": "a step: `@observe` above `def new_id() -> str: return str(uuid.uuid4())`",
+    "uuid4": "a step that makes it: `@observe` above `def new_id() -> str:`",
     "log": "logging in the step that does what is logged",
 }
 """Words of the language to come, and what does until then."""
