@@ -7,6 +7,7 @@ in the user's own program.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import traceback
 from contextlib import redirect_stdout
@@ -15,12 +16,14 @@ from types import ModuleType
 from typing import Any
 
 from ...model.compiler import compile_workflow
+from ...model.compiler.instead import FUTURE
 from ...model.errors import PerdureError
 from ...model.language.workflows import Workflow
 from ...model.modules import file_name
 from ...model.program import Program
 from .answers import Refusal
 
+_LATER = re.compile(r"cannot import name '(\w+)' from 'perdure'")
 AnyWorkflow = Workflow[..., Any]
 _TARGET = "a target is file.py, file.py:workflow or package.module[:workflow]"
 
@@ -132,6 +135,10 @@ def _import(name: str, target: str) -> ModuleType:
             raise Refusal(f"there is no module {name!r}", _TARGET) from error
         raise Refusal(_told(error, target), _how_to_see(target)) from error
     except (Exception, SystemExit) as error:
+        word = _LATER.search(str(error))
+        if isinstance(error, ImportError) and word is not None and word[1] in FUTURE:
+            text = f"{_where(error, target)}: PD116 `{word[1]}` is not supported yet"
+            raise Refusal(text, FUTURE[word[1]], code="PD116") from error
         raise Refusal(_told(error, target), _how_to_see(target)) from error
 
 

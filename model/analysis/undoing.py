@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from ..net import StackOp, Transition, TransitionKind
 from .attempts import Wrong
-from .history import History, Saga
+from .history import LANDS, History, Saga
 
 _WELL = (StackOp.HAND_OVER, StackOp.FORGET)
 _MUST: Mapping[TransitionKind, StackOp] = {
@@ -53,8 +53,11 @@ def _stacked(history: History, state: int, t: Transition) -> str:
     site, must = history.net.site.get(t.site), _MUST.get(t.kind)
     if t.stack_op is not None and t.stack_op not in (must, *_MAY.get(t.kind, ())):
         return f"`{t.name}` changes the undo stack ({t.stack_op}), which it must not"
-    if site is None or must is None or not site.undo:
+    if site is None or must is None:
         return ""
+    if not site.undo:
+        owed = site.effect == "compensatable" and t.kind in LANDS and _around(history, state)
+        return f"`{site.name}` lands in a saga, and nothing can undo it" if owed else ""
     undoing = t.kind is TransitionKind.UNDO
     around = _around(history, state)
     if (around or undoing or t.stack_op) and t.stack_op is not must:

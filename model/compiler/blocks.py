@@ -8,9 +8,9 @@ rewritten and no place of the net lives here.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ..language.steps import Step
 from ..language.waits import Signal
@@ -21,6 +21,7 @@ class Leave(ast.Pass):
     """A synthetic statement: the code is left by the exit `label`, at once."""
 
     _fields = ("label",)
+    _field_types: ClassVar[Mapping[str, object]] = {"label": str | None}  # since Python 3.13
     label: str
 
     def __init__(self, label: str = "", at: ast.AST | None = None) -> None:

@@ -18,6 +18,7 @@ from ..program import Glue, Program
 from ..values import Codec
 from .blocks import Sequence, StepCall, Wait
 from .build import Builder
+from .deep import too_deep
 from .digest import code_digest
 from .draft import Draft, finish
 from .emit import Emitter
@@ -57,7 +58,10 @@ def _compile(workflow: Workflow[..., Any]) -> Program:
         why = "a workflow is compiled from its text; this one was made by exec, or its file is gone"
         fix = "put it into a file or a notebook cell"
         raise CompileError(workflow.name, (Finding("PD112", where, text, why, fix),))
-    return _Compilation(workflow, function).program()
+    try:
+        return _Compilation(workflow, function).program()
+    except RecursionError:
+        raise CompileError(workflow.name, (too_deep(function),)) from None
 
 
 class _Compilation:

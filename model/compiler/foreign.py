@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Any, cast
 
 from ..language import waits
+from ..language.ambient import effect_key, effect_order
 from ..language.steps import Step
 from ..language.waits import Signal
 from ..language.workflows import Workflow
@@ -94,8 +95,12 @@ class _Walk:
         known = self.known(call.func)
         if known:
             self.asynchronous(call, known)
-            return
-        if isinstance(call.func, (ast.Name, ast.Attribute)):
+        elif any(self.resolve(call.func) is word for word in (effect_key, effect_order)):
+            text = f"`{condition(call)}` is used outside a step"
+            why = "it tells one effect from all others, and here no effect runs"
+            fix = "call it in the body of the step, or pass an id of your own to the step"
+            self.build.problem("PD602", call, text, why, fix)
+        elif isinstance(call.func, (ast.Name, ast.Attribute)):
             self.future(call.func)
 
     def whole(self, call: ast.Call) -> bool:

@@ -53,5 +53,8 @@ FUTURE: Mapping[str, str] = {
     "spawn": "a step that starts it: `await engine.start(flow(...), id=...)` in its body",
     "Toolbox": "match between calls by name",
     "Entity": "a workflow that waits for signals in a loop",
+    "remind": "a workflow that sleeps: `await sleep_until(moment)`",
+    "uuid4": "a step that makes it: `@observe` above `def new_id() -> str:`",
+    "log": "logging in the step that does what is logged",
 }
 """Words of the language to come, and what does until then."""

@@ -13,6 +13,7 @@ import inspect
 from typing import Any, get_origin
 
 from .build import Builder
+from .closures import bound_names, changed_names
 from .edits import wrapped
 from .expressions import awaits
 from .kinds import UNKNOWN, Kinds
@@ -38,6 +39,7 @@ def loops(function: Function, kinds: Kinds, build: Builder) -> None:
         if isinstance(node, ast.For) and any(map(awaits, node.body)):
             _iterable(node.iter, function, kinds, build)
             _changed(node, build)
+            _copied(node, function, build)
 
 
 def _iterable(node: ast.expr, function: Function, kinds: Kinds, build: Builder) -> None:
@@ -104,6 +106,46 @@ def _changed(s: ast.For, build: Builder) -> None:
         fix,
         edits=wrapped(build, s.iter, "list(", ")"),
     )
+
+
+def _copied(s: ast.For, function: Function, build: Builder) -> None:
+    """Warn when a part of what is looped over changes: a frame holds values, so it is a copy."""
+    parts = bound_names(s.target) - changed_names(s.body)
+    change = next((n for b in s.body for n in ast.walk(b) if _part(n) in parts), None)
+    taken = [n for n in ast.walk(s.iter) if isinstance(n, ast.Name) and n.id in function.local]
+    inside = {id(n) for n in taken}
+    read = {
+        n.id for n in ast.walk(function.node) if isinstance(n, ast.Name) and id(n) not in inside
+    }
+    whole = next((n.id for n in taken if n.id in read), None)
+    if change is None or whole is None:
+        return
+    build.warn(
+        "PD212",
+        change,
+        f"`{_part(change)}` is a copy of what `{whole}` holds: what changes here is lost there",
+        "a loop with an await in it runs over values that were taken once, at its entry",
+        f"collect what changes in a new list, or change it in place: `{whole}[i]...`",
+    )
+
+
+def _part(node: ast.AST) -> str:
+    """The variable of which a part is changed here, empty when it is none."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=at, attr=attr)) if attr in _CHANGES:
+            return _root(at)
+        case (
+            ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del())
+        ):
+            return _root(node)
+        case _:
+            return ""
+
+
+def _root(node: ast.AST) -> str:
+    while isinstance(node, (ast.Attribute, ast.Subscript)):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _viewed(node: ast.expr) -> str | None:

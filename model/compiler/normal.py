@@ -147,13 +147,20 @@ class _Statements:
     # --- branches and loops ---------------------------------------------------------------
 
     def if_(self, s: ast.If) -> None:
+        """`if a and await b:` without an else is `if a: if await b:`, and b is a choice itself."""
+        both = isinstance(s.test, ast.BoolOp) and isinstance(s.test.op, ast.And)
+        apart = both and awaits(s.test) and not s.orelse
+        self.tests(s, s.test.values if isinstance(s.test, ast.BoolOp) and apart else [s.test])
+
+    def tests(self, s: ast.If, left: list[ast.expr]) -> None:
+        test, *rest = left
         self.expressions.choose(
             "if",
-            self.lift(s.test),
-            s.test,
+            self.lift(test),
+            test,
             s,
-            lambda: self.body(s.body),
-            lambda: self.body(s.orelse),
+            lambda: self.tests(s, rest) if rest else self.body(s.body),
+            lambda: self.body(s.orelse) if not rest else None,
         )
 
     def while_(self, s: ast.While) -> None:

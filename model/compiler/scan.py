@@ -49,8 +49,10 @@ class Scan:
 
 def scan(code: Iterable[ast.stmt], local: Names) -> Scan:
     """Scan `code`; only variables in `local` count. Falling off the end is the exit `next`."""
-    walker = _Walker(local, {s.name for s in code if isinstance(s, ast.FunctionDef)})
-    end = walker.body(list(code), Assigned(_NONE, _NONE))
+    code = list(code)
+    inside = (n for s in code for n in ast.walk(s))
+    walker = _Walker(local, {n.name for n in inside if isinstance(n, ast.FunctionDef)})
+    end = walker.body(code, Assigned(_NONE, _NONE))
     if end is not None:
         walker.leave("next", end)
     return walker.found
@@ -157,8 +159,8 @@ class _Walker:
                 self.loops[-1][isinstance(s, ast.Continue)].append(state)
                 return None
             case ast.If():
-                start = self.tested(s.test, state)
-                return _either(self.body(s.body, start), self.body(s.orelse, start))
+                yes, no = self.ways(s.test, state)
+                return _either(self.body(s.body, yes), self.body(s.orelse, no))
             case ast.While() | ast.For():
                 return self.loop(s, state)
             case ast.Try():
@@ -223,6 +225,26 @@ class _Walker:
             self.fail(state, after)
         return after
 
+    def ways(self, node: ast.expr, state: Assigned) -> tuple[Assigned, Assigned]:
+        """What is assigned behind a test that holds, and behind one that does not."""
+        match node:
+            case ast.BoolOp(op=op, values=values):
+                both, left = isinstance(op, ast.And), list[Assigned]()
+                for value in values:
+                    yes, no = self.ways(value, state)
+                    state, out = (yes, no) if both else (no, yes)
+                    left.append(out)
+                out = left[0]
+                for other in left[1:]:
+                    out = out.join(other)
+                return (state, out) if both else (out, state)
+            case ast.UnaryOp(op=ast.Not(), operand=inner):
+                yes, no = self.ways(inner, state)
+                return no, yes
+            case _:
+                after = self.tested(node, state)
+                return after, after
+
     def deleted(self, code: Iterable[ast.stmt]) -> Names:
         """Variables that some of the statements may delete, exceptions by their handlers too."""
         nodes = [n for s in code for n in ast.walk(s)]
@@ -237,15 +259,15 @@ class _Walker:
         if isinstance(s, ast.For):
             start = self.tested(s.iter, state)
             inside = self.bind(bound_names(s.target), self.expr(s.target, start))
-            endless = False
+            out, endless = start, False
         else:
-            start = inside = self.tested(s.test, state)
+            inside, out = self.ways(s.test, state)
             endless = isinstance(s.test, ast.Constant) and bool(s.test.value)
         end = self.body(s.body, inside)
         breaks, continues = self.loops.pop()
         rounds = [e for e in (end, *continues) if e is not None]
-        seen = start.maybe.union(*(r.maybe for r in rounds)) if rounds else start.maybe
-        after = None if endless else self.body(s.orelse, start.but(seen))
+        seen = (out.maybe | inside.maybe).union(*(r.maybe for r in rounds))
+        after = None if endless else self.body(s.orelse, out.but(seen))
         for stop in breaks:
             after = _either(after, stop.but(seen))
         return after

@@ -63,6 +63,7 @@ TARGETS = {
     "raises": ("x = 1\n\n1 / 0\n", "ZeroDivisionError"),
     "exits": ("import sys\nsys.exit('no')\n", "SystemExit"),
     "imports": ("import no_such_library_of_mine\n", "no_such_library_of_mine"),
+    "later": ("from perdure import workflow, ask\n", "PD116 `ask` is not supported yet"),
     "empty": ("x = 1\n", "defines no workflow"),
     "declares": ("from perdure import irreversible, Retry\n\n\n"
                  "@irreversible(retry=Retry(attempts=3))\ndef f() -> None: ...\n", "PD401"),

@@ -23,6 +23,7 @@ from perdure.model.errors import Blocked
 from perdure.model.firing import GlueStuck
 from perdure.model.language.ambient import now
 from perdure.model.language.direct import START, Arrival, direct_world
+from perdure.model.language.effects import Effect
 from perdure.model.language.scopes import saga
 from perdure.model.language.steps import Step
 from perdure.model.language.waits import (
@@ -43,6 +44,8 @@ from perdure.model.program import Program
 from . import differential_world as world
 from .differential_world import FORKED, TRACE, UNDOS, Line
 
+TX = object()
+"""Stands for a transaction that no step of these programs writes through."""
 ACCIDENTS = frozenset({"ZeroDivisionError", "KeyError", "IndexError"})
 FIRINGS_MAX = 3000
 Mail = tuple[tuple[str, Any, int], ...]
@@ -112,7 +115,7 @@ def run_python(
     signals: dict[str, list[Any]] = {}
     for name, value, late in mail:
         signals.setdefault(name, []).append(Arrival(value, timedelta(seconds=late)))
-    with direct_world(signals=signals):
+    with direct_world(signals=signals, tx=TX):
         try:
             how, what = "value", loop.run_until_complete(flow.direct(*inputs))
         except Blocked:
@@ -293,6 +296,8 @@ class _Net:
         values = tuple(a.get() for a in call.arguments)
         args, kwargs = step.spread(values)
         fn, is_async = step.fn, step.is_async
+        if step.effect is Effect.TRANSACTIONAL:
+            args = (TX, *args)
         if call.role == "undo":
             undo = step.undo_step
             assert undo is not None and call.entry is not None, "no attempt is in doubt"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from perdure.model.language.decorators import (
     compensatable,
@@ -15,6 +16,7 @@ from perdure.model.language.decorators import (
     irreversible,
     observe,
     pure,
+    transactional,
 )
 from perdure.model.language.effects import Retry
 from perdure.model.language.waits import Signal
@@ -24,7 +26,7 @@ TRACE: list[Line] = []
 """(what ran, where in the source, with which values), in the order of running."""
 
 UNDOS = frozenset({"release", "unbook"})
-GLUE = frozenset({"mark", "seen"})
+GLUE = frozenset({"mark", "seen", "told"})
 FORKED = 1000
 """Tags from here on stand in branches of a fork: 1000 + 10 * fork + branch."""
 
@@ -76,7 +78,7 @@ def twice(tag: int, a: int) -> int:
     return a * 2 % 50
 
 
-@observe(retry=ONCE)
+@observe(retry=ONCE, timeout=timedelta(hours=1))
 async def look(tag: int, a: int) -> int:
     """Looks only."""
     TRACE.append(("look", tag, a))
@@ -119,7 +121,16 @@ async def say(tag: int, a: int) -> str:
     return "s" * (a % 4)
 
 
-@compensatable(refused=(Bad,))
+@transactional
+async def save(tx: Any, tag: int, a: int) -> int:
+    """Writes nothing; raises by its argument."""
+    TRACE.append(("save", tag, a))
+    if a % 6 == 5:
+        raise Other("saved", a)
+    return a - 2
+
+
+@compensatable(refused=(Bad,), timeout=timedelta(hours=1))
 async def hold(tag: int, a: int) -> int:
     """May be refused; its undo takes the unknown form."""
     TRACE.append(("hold", tag, a))
@@ -173,3 +184,8 @@ def seen(tag: int, error: BaseException) -> int:
     """Glue that leaves a trace of a caught exception."""
     TRACE.append(("seen", tag, (type(error).__name__, error.args)))
     return len(error.args)
+
+
+def told(tag: int, value: object) -> None:
+    """Glue that leaves a trace of a value with parts, in its order."""
+    TRACE.append(("told", tag, repr(value)))

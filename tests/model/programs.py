@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .differential_world import FORKED
-from .program_values import PAD, Expressions, Here
+from .program_extras import Extras
+from .program_values import PAD, Here
 
 STATEMENTS = 8
 """About so many statements a program has: more would only be slower, not different."""
@@ -43,6 +44,7 @@ def generate(r: random.Random, depth: int = 3) -> Source:
     here = Here(names=["x", "y"])
     lines = [f"{PAD}xs = [x, y]", f"{PAD}t0 = now()"] if r.random() < 0.7 else [f"{PAD}xs = [y]"]
     here = replace(here, moments=("t0",) if len(lines) == 2 else ())
+    lines += [f"{PAD}ds = {{'z': x, 'a': y}}", f"{PAD}rows = [[x], [y, x]]"]
     lines += writer.block(here)
     ends = f"{PAD}return {' * 3 + '.join(here.names)} + len(xs)"
     head = ["@workflow", "async def w(x: int, y: int) -> int:"]
@@ -50,7 +52,7 @@ def generate(r: random.Random, depth: int = 3) -> Source:
     return Source(text, frozenset(writer.constructs), frozenset(writer.pairs))
 
 
-class _Writer(Expressions):
+class _Writer(Extras):
     def __init__(self, r: random.Random, depth: int) -> None:
         super().__init__(r)
         self.depth = depth
@@ -71,7 +73,14 @@ class _Writer(Expressions):
             (2, self.grow),
             (1, self.asserts),
             (1, self.implicit),
-            (3, self.jump),
+            (1, self.annotated),
+            (1, self.chained),
+            (1, self.starred),
+            (1, self.deleted),
+            (2, self.mapping),
+            (2, self.part),
+            (1, self.inner),
+            (4, self.jump),
         ]
         self.nested: list[tuple[int, Callable[[Here], list[str]]]] = [
             (4, self.if_),
@@ -111,7 +120,15 @@ class _Writer(Expressions):
 
     def step(self, here: Here) -> list[str]:
         self.saw(here, "step")
-        kinds = ["int", "int", "int", "say", "book", *([] if here.saga else ["charge", "seal"])]
+        kinds = [
+            "int",
+            "int",
+            "int",
+            "say",
+            "save",
+            "book",
+            *([] if here.saga else ["charge", "seal"]),
+        ]
         kind = self.r.choice(kinds)
         if kind != "int":
             self.saw(here, kind)
@@ -125,20 +142,26 @@ class _Writer(Expressions):
         """An await inside an expression."""
         self.saw(here, "await in expression")
         a, b, v = self.call(here), self.call(here), self.value(here)
-        forms = [
-            f"{v} + await {a}",
-            f"await {a} - {v}",
-            f"mark({self.tag()}, {v}) + (await {a}) * mark({self.tag()}, {self.atom(here)})",
-            f"max(await {a}, {v}, await {b})",
-            f"await {a} if {self.test(here)} else {v}",
-            f"await add({self.tag()}, await {a}, {v})",
-            f"int(({v} > 2) and (await {a}) > 3)",
-            f"int(({v} > 2) or (await {a}) > 3)",
-            f"xs[(await {a}) % len(xs)]",
-            f"({self.r.choice([n for n in here.names if n not in here.fixed])} := await {a}) + {v}",
-            f"sum([{v}, await {a}, mark({self.tag()}, {v})])",
-        ]
-        form = self.r.choice(forms)
+        old, mark = self.old(here), f"mark({self.tag()}, {self.atom(here)})"
+        forms = {
+            "operator": [f"{v} + await {a}", f"await {a} - {v}", f"{mark} + (await {a}) * {mark}"],
+            "operand": [f"max(await {a}, {v}, await {b})", f"sum([{v}, await {a}, {mark}])"],
+            "condition": [f"await {a} if {self.test(here)} else {v}",
+                          f"{v} if await {a} > {v} else await {b}"],
+            "argument": [f"await add({self.tag()}, await {a}, {v})"],
+            "and": [f"int(({v} > 2) and (await {a}) > 3)", f"int((await {a}) and await {b})"],
+            "or": [f"int(({v} > 2) or (await {a}) > 3)", f"int(not (await {a} or await {b}))"],
+            "comparison": [f"int(await {a} < {v} <= 20)", f"int({v} != await {b} > {mark} > 1)"],
+            "subscript": [f"xs[(await {a}) % len(xs)]", f"len(xs[await {a} % 2 :][:{v} % 3])"],
+            "walrus": [f"({old} := await {a}) + {v}", f"{old} + ({old} := await {a}) * {old}"],
+            "star": [f"max(*xs, await {a}, *[{v}, {mark}])", f"len([*xs, await {a}, *xs])"],
+            "dict": [f"len({{'k': {mark}, **ds, 'l': await {a}}})"],
+        }  # fmt: skip
+        kind = self.r.choice([*forms])
+        self.saw(here, f"await in {kind}")
+        form = self.r.choice(forms[kind])
+        if kind == "walrus" and self.maybe(0.3):
+            return [f"{here.pad}{old} += ({old} := await {a}) + {old}"]
         return [f"{here.pad}{self.target(here)} = {form}"]
 
     def fork(self) -> int:
@@ -290,7 +313,7 @@ class _Writer(Expressions):
     def jump(self, here: Here) -> list[str]:
         """A way out, mostly behind a condition."""
         kinds = ["return", "raise", *(["break", "continue"] * 2 if here.loop else [])]
-        kinds += ["again", "from", "from"] if here.error else []
+        kinds += ["again", *["from"] * 4] if here.error else []
         kind = self.r.choice(kinds)
         lines = {
             "return": lambda: f"return {self.value(here)}",
@@ -321,7 +344,7 @@ class _Writer(Expressions):
             self.saw(here, "await in test")
             test = f"await {self.call(here)} % 2"
         lines = [f"{here.pad}if {test}:", *self.block(here.within("if"))]
-        if self.maybe(0.3):
+        if self.maybe(0.45):
             self.saw(here, "elif")
             lines += [f"{here.pad}elif {self.test(here)}:", *self.block(here.within("elif"))]
         if self.maybe(0.6):
@@ -377,16 +400,19 @@ class _Writer(Expressions):
         return [f"{here.pad}else:", *self.block(here.within(construct))]
 
     def for_(self, here: Here) -> list[str]:
-        kind = self.r.choice(["list", "tuple", "range"])
+        kind = self.r.choice(["list", "tuple", "range", "view"])
         self.saw(here, f"for over {kind}")
         v, a = f"i{self.tag()}", self.atom(here)
         names = [v]
         over = {
             "list": f"[{a}, {self.value(here)}, {self.r.randint(0, 9)}][: {a} % 4]",
             "tuple": f"({a}, {self.value(here)})",
-            "range": self.r.choice([f"range({a} % 4)", f"range(1, {self.r.randint(1, 4)})"]),
-        }[kind]
+            "range": self.r.choice([f"range({a} % 4)", f"range(1, {self.r.randint(1, 4)})",
+                                    f"range({a} % 5, -1, -2)"]),
+        }.get(kind, "")  # fmt: skip
         target = v
+        if kind == "view":
+            over, target, names = self.over(here, v)
         if kind == "list" and self.maybe(0.4):
             self.saw(here, "unpacking")
             names = [v, f"{v}b"]

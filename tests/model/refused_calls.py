@@ -229,6 +229,68 @@ async def seated(x: int) -> int:
 #                ^^^^^^^^^^^^^^^^^^ PD116 `Entity` is not supported yet
 
 @workflow
+async def keyed(x: int) -> int:
+    return await a(len(effect_key()))
+#                      ^^^^^^^^^^^^ PD602 is used outside a step
+
+@workflow
+async def numbered_anew(x: int) -> int:
+    return await a(len(perdure.uuid4()))
+#                      ^^^^^^^^^^^^^ PD116 `uuid4` is not supported yet
+
+@workflow
+async def noted(x: int) -> int:
+    perdure.log.info("here")
+#   ^^^^^^^^^^^^^^^^ PD116 `log` is not supported yet
+    return await a(x)
+
+@workflow
+async def shielded(x: int) -> int:
+    async with perdure.shield():
+#              ^^^^^^^^^^^^^^ PD116 `shield` is not supported yet
+        return await a(x)
+
+@workflow
+async def kept_tidy(x: int) -> int:
+    async with perdure.on_cancel(a, x):
+#              ^^^^^^^^^^^^^^^^^ PD116 `on_cancel` is not supported yet
+        return await a(x)
+
+@workflow
+async def settled(xs: list[int]) -> int:
+    return len(await perdure.settle(a, xs))
+#                    ^^^^^^^^^^^^^^ PD116 `settle` is not supported yet
+
+@workflow
+async def asked_for(x: int) -> int:
+    return await perdure.ask(int, of="lead", subject="x")
+#                ^^^^^^^^^^^ PD116 `ask` is not supported yet
+
+@workflow
+async def asked_in_time(x: int) -> int:
+    await first(perdure.ask(int, of="lead", subject="x"), after(seconds(1)))
+#               ^^^^^^^^^^^ PD116 `ask` is not supported yet
+    return x
+
+@workflow
+async def spawned(x: int) -> int:
+    await perdure.spawn(other(x))
+#         ^^^^^^^^^^^^^ PD116 `spawn` is not supported yet
+    return x
+
+@workflow
+async def reminded(x: int) -> int:
+    await perdure.remind(other, at=now())
+#         ^^^^^^^^^^^^^^ PD116 `remind` is not supported yet
+    return x
+
+@workflow
+async def two_scopes(x: int) -> int:
+    async with saga(), saga():
+#   ^^^^^^^^^^^^^^^^^^^^^^^^^ PD116 several scopes
+        return await a(x)
+
+@workflow
 async def named_saga(x: int) -> int:
     async with saga() as scope:
 #                        ^^^^^ PD116 has no value

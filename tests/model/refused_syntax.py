@@ -27,8 +27,8 @@ from pathlib import Path
 
 import perdure
 from perdure import (
-    Elapsed, Signal, after, at, first, hours, idempotent, irreversible, now, saga, seconds, sleep,
-    together, workflow,
+    Elapsed, Signal, after, at, effect_key, first, hours, idempotent, irreversible, now, saga,
+    seconds, sleep, together, workflow,
 )
 
 @idempotent
@@ -66,6 +66,10 @@ def fetch(url: str) -> str:
 
 def careful(url: str) -> str:
     return urllib.parse.quote(url)
+
+@dataclass
+class Box:
+    n: int
 
 def effect(x: int) -> int:
     return x
@@ -338,6 +342,41 @@ async def shrinking(xs: dict[str, int]) -> int:
         del xs[name]
 #           ^^^^^^^^ PD213 warning changes inside the loop
     return len(xs)
+"""
+
+COPIES = """
+@workflow
+async def grown(rows: list[list[int]]) -> int:
+    for row in rows:
+        row.append(await a(len(row)))
+#       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ PD212 warning is a copy of what `rows` holds
+    return len(rows[0])
+
+@workflow
+async def marked(boxes: dict[str, Box]) -> int:
+    for name, box in sorted(boxes.items()):
+        box.n = await a(box.n)
+#       ^^^^^ PD212 warning is a copy of what `boxes` holds
+    return boxes["x"].n
+
+@workflow
+async def put_back(rows: list[list[int]]) -> list[list[int]]:
+    out: list[list[int]] = []
+    for i in range(len(rows)):
+        rows[i].append(await a(i))
+    for row in list(rows):
+        row = [*row, await b(1)]
+        row.append(2)
+        out.append(row)
+    return out
+
+@workflow
+async def spent(rows: list[list[int]]) -> int:
+    x = 0
+    for row in rows:
+        row.append(await a(len(row)))
+        x += len(row)
+    return x
 """
 
 HANDLERS = """

@@ -17,10 +17,10 @@ from perdure.model.language.workflows import Workflow, workflow
 from .differential_runs import load as generated
 from .programs import generate
 from .refused_calls import CALLS, OUTSIDE, SEVERAL
-from .refused_syntax import HANDLERS, LOOPS, PRELUDE, SYNTAX
+from .refused_syntax import COPIES, HANDLERS, LOOPS, PRELUDE, SYNTAX
 from .snippets import Case, cases, found_in, mark_of, marks
 
-GROUPS = (SYNTAX, CALLS, LOOPS, HANDLERS, OUTSIDE)
+GROUPS = (SYNTAX, CALLS, LOOPS, COPIES, HANDLERS, OUTSIDE)
 CASES = [case for group in GROUPS for case in cases(PRELUDE, group)]
 (TANGLED,) = cases(PRELUDE, SEVERAL)
 

@@ -17,6 +17,7 @@ from perdure.model.compiler.compile import compile_workflow
 from . import odd_world
 from .differential_runs import Mail, Outcome, run_net, run_python
 from .odd_expressions import EXPRESSIONS
+from .odd_forks import FORKS
 from .odd_jumps import JUMPS
 from .odd_loops import LOOPS
 from .odd_refused import REFUSED
@@ -95,7 +96,7 @@ def outcomes(run: Odd) -> list[Outcome]:
 
 
 @pytest.mark.filterwarnings("ignore::perdure.model.sharing.SharedObject")
-@pytest.mark.parametrize("run", odd(EXPRESSIONS, JUMPS, LOOPS, KEPT))
+@pytest.mark.parametrize("run", odd(EXPRESSIONS, FORKS, JUMPS, LOOPS, KEPT))
 def test_an_odd_program_does_what_python_does(run: Odd) -> None:
     """Result or exception, and everything on the way, in one go and by forced resumes."""
     python, whole, resumed = outcomes(run)

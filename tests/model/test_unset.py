@@ -11,7 +11,7 @@ from perdure.model.compiler.findings import CompileError
 
 from .differential_runs import load
 
-PROGRAMS = 400
+PROGRAMS = 600
 FLAGS = 16
 """Values of the parameter `f`: each bit decides one test."""
 
@@ -45,8 +45,29 @@ class _Writer:
     def inside(self, head: str, depth: int, loop: bool) -> list[str]:
         return [head, *(f"    {line}" for line in self.block(depth - 1, loop))]
 
+    def walrus(self, sets: str, name: str) -> list[str]:
+        """A test that may set a variable, and a read where it holds or does not."""
+        t = self.test()
+        test = self.r.choice(
+            [
+                f"{t} and {sets}",
+                f"{sets} and {t}",
+                f"{t} or {sets}",
+                f"not ({t} or not {sets})",
+                f"not ({t} and {sets})",
+                f"({t} or {sets}) and {self.test()}",
+                f"await add(0, f) > 2 and {sets}",
+                f"{sets} if {t} else {self.test()}",
+            ]
+        )
+        word = self.r.choice(["if", "if", "while"])
+        stop = ["    break"] if word == "while" else []
+        lines = [f"{word} {test}:", f"    {self.call(self.r.choice([name, 'f']))}", *stop]
+        return lines + (["else:", f"    {self.call(name)}"] if self.r.random() < 0.4 else [])
+
     def statement(self, depth: int, loop: bool) -> list[str]:
-        simple = ["set", "set", "call", "read", "copy", "walrus", "del", "jump", "grow"]
+        simple = ["set", "set", "call", "read", "copy", "walrus", "walrus", "inner", "del", "jump"]
+        simple += ["grow"]
         nested = ["if", "if", "else", "while", "for", "try", "match"]
         kind = self.r.choice(simple + nested * 2 if depth else simple)
         a, b = self.name(), self.name()
@@ -62,7 +83,13 @@ class _Writer:
             case "grow":
                 return [f"{a} += 1"]
             case "walrus":
-                return [f"if {self.test()} and ({a} := 1):", f"    {self.call('f')}"]
+                return self.walrus(f"({a} := {self.test()})", a)
+            case "inner":
+                g = f"g{self.calls}"
+                reads = self.r.choice([f"return {a}", f"return [{a} for {a} in (1, 2)][0] + {b}"])
+                takes = self.r.choice(["", f"q: int = {b}"])
+                lines = [f"def {g}({takes}) -> int:", f"    {reads}"]
+                return [*lines, self.call(f"{g}()")]
             case "del":
                 return [f"if {self.test()}:", f"    del {a}"]
             case "jump":
@@ -108,7 +135,7 @@ def _unset_in_python(seed: int, loop: asyncio.AbstractEventLoop) -> bool:
     for f in range(FLAGS):
         try:
             loop.run_until_complete(flow.direct(f))
-        except UnboundLocalError:
+        except NameError:  # UnboundLocalError, or its like in a function inside
             return True
         except Exception as other:
             assert type(other).__name__ == "Bad", other

@@ -388,6 +388,7 @@ def test_a_saga_step_without_undo_is_pd302_and_its_doubt_pd306() -> None:
     draft.sites[0] = replace(draft.sites[0], probe=False)
     codes = [f.code for f in check(draft.net()).findings]
     assert codes == ["PD302", "PD306"]
+    assert "nothing can undo it" in violated(draft.net(), "undo_complete")["undo_complete"].why
     draft = order(undo="result")
     assert not check(draft.net()).findings
 
