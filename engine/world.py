@@ -65,12 +65,12 @@ class UserWorld:
         EFFECT_ORDER.set(invocation.order)
         INSIDE.set(True)
         call, is_async = _bound(invocation)
+        task = asyncio.current_task()
         try:
             if is_async:
                 return await call()
             return await self.threads.call(call, invocation.late)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
             raise StepFailed("asyncio.CancelledError", "raised inside the step") from None
