@@ -29,7 +29,7 @@ from ..model.language.calls import taken
 from ..model.language.waits import Signal
 from ..model.language.workflows import Workflow
 from ..model.program import Program
-from ..model.values import Value, codec
+from ..model.values import Value, ValueRefused, codec
 from . import bodies, desk, forks, kernel, looking, post
 from .blocking import BlockingEngine
 from .bodies import Body, Raw
@@ -65,8 +65,8 @@ class Run(Generic[R]):
     async def result(self, *, timeout: timedelta | None = None) -> R:
         """Wait for the end and return the value, or raise what the workflow raised.
 
-        Raises `Stalled` (not final) and `ExecutionCancelled`; `TimeoutError` when the time is over,
-        which cancels nothing.
+        Raises `Stalled` (not final) and `ExecutionCancelled`; `TimeoutError` after `timeout`, which
+        cancels nothing.
         """
         seconds = None if timeout is None else timeout.total_seconds()
         async with asyncio.timeout(seconds):
@@ -80,7 +80,7 @@ class Run(Generic[R]):
         raise await self._engine.cancelled(self.id)
 
     async def send(self, signal: Signal[T], value: T, /, *, message_id: str | None = None) -> None:
-        """Put a message into its inbox; durable when this returns."""
+        """Put a message into its inbox; durable when this returns. As `Engine.send`."""
         await self._engine.send(self.id, signal, value, message_id=message_id)
 
     async def look(self) -> View:
@@ -102,6 +102,7 @@ class Engine:
     `async with` in the event loop whose clients your steps use; it can be opened again after it
     was closed. `drain_seconds` is how long closing waits for running steps. `lease_seconds` is how
     long a worker that is not heard of keeps its executions; give all workers of a store the same.
+    At most `concurrency` executions run at once. A store it cannot use raises a `PlatformError`.
     """
 
     def __init__(
@@ -144,8 +145,7 @@ class Engine:
 
     @staticmethod
     def blocking(url: str, /, **options: Any) -> BlockingEngine:
-        """The same engine for code without an event loop, with the same options; use it with
-        `with`."""
+        """The same engine, with the same options, for code without an event loop: use `with`."""
         return BlockingEngine(lambda: Engine(url, **options))
 
     async def __aenter__(self) -> Self:
@@ -230,20 +230,16 @@ class Engine:
                 "a step runs inside a workflow, which says what happens around it",
                 f"write a @workflow that awaits {target.name}(...)",
             )
-        checked_id(id)
         (program,) = await self.serve(cast("Workflow[..., Any]", target))
         values = target.bind(args, kwargs)
-        inputs = {
-            name: program.codecs[name].seal(value)
-            for name, value in zip(program.inputs, values, strict=True)
-        }
-        existing = await self._create(program, id, inputs)
+        inputs = program.sealed(values)
+        existing = await self._create(program, checked_id(id), inputs)
         if existing is not None:
             await refuse_other(self.store, existing, program, inputs)
         return Run(self, id, program)
 
     async def run(self, call: Coroutine[Any, Any, R], /, *, id: str | None = None) -> R:
-        """Start (or find) an execution and wait for its result."""
+        """Start (or find) an execution and wait: its result, or what `Run.result` raises."""
         run = await self.start(call, id=id if id is not None else f"run-{uuid4()}")
         return await run.result()
 
@@ -338,8 +334,11 @@ class Engine:
     async def send(
         self, key: str, signal: Signal[T], value: T, /, *, message_id: str | None = None
     ) -> None:
-        """Send a signal; with a `message_id` a repeated send is accepted once."""
-        raw = codec(signal.payload_type).encode(value)
+        """Send a signal, durably; one `message_id` is taken once. Raises `ExecutionFinished`."""
+        try:
+            raw = codec(signal.payload_type).encode(value)
+        except ValueRefused as refused:
+            raise refused.named(signal.name) from refused
         await self._post(key, signal.name, message_id, raw)
 
     async def cancel(self, key: str, *, reason: str, by: str = "") -> None:
@@ -375,7 +374,7 @@ class Engine:
         return told is not None
 
     async def resume(self, key: str) -> bool:
-        """Let a stalled execution go on; False when it was not stalled."""
+        """Let a stalled execution go on; False if it was not stalled. Raises `NoSuchExecution`."""
         self._check_loop()
         resumed = await self.store.resume(key)
         self.worker.kick()
@@ -454,9 +453,8 @@ async def enqueue(store: Store, program: Program, key: str, inputs: Mapping[str,
     Durable on return. Raises `ExecutionConflict` when another one has the key, and `UnusableId`.
     """
     net, now = program.net, store.now()
-    checked_id(key)
     await store.define(net.digest, net.name, net.version, describe(program))
-    append = new_instance(program, key, inputs, 0, now).append()
+    append = new_instance(program, checked_id(key), inputs, 0, now).append()
     assert append.create is not None
     create = replace(append.create, owner=None, wake_at=now)
     existing = await store.start(create, append.records[0])

@@ -18,20 +18,24 @@ class StoreUnavailable(PlatformError):
         super().__init__(path, reason)
         self.path, self.reason = path, reason
 
-    @property
-    def damaged(self) -> bool:
-        """Whether the file itself is broken: waiting and freeing the disk do not help."""
-        return "malformed" in self.reason or "not a database" in self.reason
-
     def __str__(self) -> str:
-        fix = (
+        return (
+            f"{self.code} the store {self.path} cannot be used now: {self.reason}\n"
+            f"  fix  {remedy(self.reason)}"
+        )
+
+
+def remedy(reason: str) -> str:
+    """What helps against a reason of the database; for a broken file waiting does not."""
+    if "malformed" in reason or "not a database" in reason:
+        return (
             "stop its workers, keep a copy, and go on from a backup; `sqlite3 FILE .recover` saves "
             "what can still be read"
-            if self.damaged
-            else "end what holds it (a stopped process keeps its lock), free the disk, or look "
-            "at who may write the file"
         )
-        return f"{self.code} the store {self.path} cannot be used now: {self.reason}\n  fix  {fix}"
+    return (
+        "end what holds it (a stopped process keeps its lock), free the disk, or look at who may "
+        "write the file"
+    )
 
 
 class SchemaMismatch(PlatformError):

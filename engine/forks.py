@@ -42,7 +42,8 @@ def refusal() -> PlacementError:
         "this engine was opened before a fork, in the parent process",
         "",
         "two processes on one connection corrupt the database",
-        "open an Engine in the child, after the fork (in a post-fork hook of the server)",
+        "open an Engine in the child, after the fork (in a post-fork hook of the server), and none "
+        "in the parent before it: what the parent was writing stays locked in the child",
     )
 
 

@@ -293,3 +293,7 @@ class SqliteStore:
     async def payload(self, execution: int, digest: bytes) -> bytes | None:
         """A large value of an execution."""
         return await self.links.read(lambda link: sqlite_reads.payload(link, execution, digest))
+
+    async def damage(self) -> builtins.list[str]:
+        """What is wrong with the file itself; every page of it is read."""
+        return await self.links.read(sqlite_reads.damage)

@@ -116,3 +116,9 @@ def served(link: Link) -> list[tuple[int, str]]:
         "SELECT session, net FROM serving JOIN session ON session.id = serving.session "
         "WHERE fenced IS NULL ORDER BY session, net"
     )
+
+
+def damage(link: Link) -> list[str]:
+    """What SQLite finds wrong with the file itself: pages, indexes, constraints; at most twenty."""
+    found = [str(line) for (line,) in link.rows("PRAGMA integrity_check(20)")]
+    return [] if found == ["ok"] else found

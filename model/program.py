@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from .language.steps import Step
 from .language.workflows import Workflow
 from .net import Net
-from .values import Codec
+from .values import Codec, Value, ValueRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,16 @@ class Program:
     )  # call site -> result codec
     blocks: Sequence[object] = ()  # the block tree, for drawings: see compiler/blocks.py
     warnings: Sequence[object] = ()  # findings that did not stop compilation
+
+    def sealed(self, values: Sequence[Any]) -> dict[str, Value]:
+        """The inputs of the start frame, by name; a `ValueRefused` says which one it is."""
+        found: dict[str, Value] = {}
+        for name, value in zip(self.inputs, values, strict=True):
+            try:
+                found[name] = self.codecs[name].seal(value)
+            except ValueRefused as refused:
+                raise refused.named(name) from refused
+        return found
 
     @cached_property
     def placed(self) -> tuple[Placed | None, ...]:

@@ -29,8 +29,8 @@ FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 60
 COLUMNS_MAX = 100
 LINES_PER_IGNORE = 1000
-# The law is 1.0. A ratchet until it holds: it rises with every part that gets its tests.
-TEST_RATIO_MIN, TEST_RATIO_REPORTED = 0.87, 1.9
+# The law; above the second figure the tests are asked what they are for.
+TEST_RATIO_MIN, TEST_RATIO_REPORTED = 1.0, 1.9
 
 # An import goes from a higher number to a lower one, or stays in its room. The face stands above
 # what it hands on and below those who use perdure as its users do; engine and specs share a floor.

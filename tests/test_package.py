@@ -9,7 +9,9 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import perdure
 import pytest
@@ -69,6 +71,44 @@ def test_a_public_name_is_documented_and_annotated(name: str) -> None:
     for member, function in members.items():
         if inspect.isfunction(function) and (member == name or not member.startswith("_")):
             _assert_annotated(f"{name}.{member}", function)
+
+
+MEASURES = {"int", "float", "int | None", "float | None", "timedelta", "timedelta | None"}
+CALLED = [n for n in perdure.__all__ if callable(getattr(perdure, n))]
+
+
+def measured(name: str) -> Iterator[tuple[str, str, str]]:
+    """What takes a number or a span: its name, the parameter, the docstring that is about it."""
+    value: Any = getattr(perdure, name)
+    found: dict[str, Any] = {name: value}
+    if inspect.isclass(value):
+        if issubclass(value, (perdure.Step, perdure.Workflow)):
+            return  # made by the decorators, which say it
+        found |= {f"{name}.{m}": f for m, f in vars(value).items() if inspect.isfunction(f)}
+        found = {m: f for m, f in found.items() if not m.partition(".")[2].startswith("_")}
+    for called, function in found.items():
+        try:
+            signature = inspect.signature(function)
+        except (TypeError, ValueError):
+            continue
+        for parameter in signature.parameters.values():
+            if str(parameter.annotation) in MEASURES:
+                yield called, parameter.name, inspect.getdoc(function) or ""
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_a_number_or_a_span_that_a_user_gives_is_explained(name: str) -> None:
+    """Its docstring names it: a timeout or a limit that must be guessed is set wrongly."""
+    for called, parameter, doc in measured(name):
+        assert f"`{parameter}`" in doc, f"{called}: what is {parameter}?"
+
+
+def test_the_numbers_and_spans_that_are_looked_for_are_found() -> None:
+    """Else the test above would show nothing."""
+    found = {(called, parameter) for name in CALLED for called, parameter, _ in measured(name)}
+    assert len(found) >= 15
+    assert {("Engine", "lease_seconds"), ("Run.result", "timeout"), ("Retry", "attempts")} <= found
+    assert {("idempotent", "timeout"), ("seconds", "n"), ("Engine.decide", "wait")} <= found
 
 
 def _assert_annotated(name: str, function: object) -> None:

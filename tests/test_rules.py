@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 ROW = re.compile(r"^\| (\d+) \| (.+) \| (.+) \|$", re.MULTILINE)
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 RULES = 88
-OPEN = 35
+OPEN = 0
 """How many rules still name no test: the number may only fall."""
 
 

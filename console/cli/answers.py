@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ...engine.errors import remedy
 from ...model.errors import (
     ExecutionConflict,
     ExecutionError,
@@ -29,6 +31,7 @@ from ...model.errors import (
 
 DONE, DOES_NOT_HOLD, UNUSABLE, INCONCLUSIVE, NO_STORE = range(5)
 INTERRUPTED = 130  # what shells say of a Ctrl-C
+TERMINATED = 143  # and of a SIGTERM
 # What is installed by which extra; each is imported only by the verb that needs it.
 EXTRAS = {
     "rich": "rich",
@@ -41,6 +44,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 DEFAULT_DB = "sqlite:///perdure.db"
 _FORMAT = "perdure.format"
+
+
+class Terminated(Exception):
+    """The process was asked to end, and has put away what it held."""
 
 
 class Refusal(click.ClickException):
@@ -86,6 +93,9 @@ def failing(ctx: click.Context) -> Generator[None]:
     except (KeyboardInterrupt, click.Abort):
         note("interrupted")
         ctx.exit(INTERRUPTED)
+    except Terminated:
+        note("terminated")
+        ctx.exit(TERMINATED)
     except BrokenPipeError:
         _forget_stdout()  # whoever read us has seen enough
         ctx.exit(DONE)
@@ -100,7 +110,7 @@ def failing(ctx: click.Context) -> Generator[None]:
         if not _of_database(error):
             raise
         what = str(getattr(error, "orig", None) or error)
-        fix = "look at it with `perdure doctor`; free the disk, or name another file with --db"
+        fix = remedy(what)
         tell_failure("PD801", f"PD801 the store cannot be used: {what}\n  fix  {fix}")
         ctx.exit(NO_STORE)
 
@@ -221,6 +231,27 @@ def finish(code: int) -> None:
 def asynchronously(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end; the verbs are plain functions for click."""
     return asyncio.run(main)
+
+
+async def until_terminated(main: Coroutine[Any, Any, T]) -> T:
+    """Run it, and end it on SIGTERM as a Ctrl-C would: what it holds is released."""
+    task = asyncio.ensure_future(main)
+    asked = asyncio.Event()
+
+    def end() -> None:
+        asked.set()
+        task.cancel()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, end)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if asked.is_set():
+            raise Terminated from None
+        raise
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 def read_json(text: str, option: str) -> Any:

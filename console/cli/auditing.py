@@ -4,7 +4,7 @@ engine/audit.py.
 
 from __future__ import annotations
 
-import sys
+from typing import Any
 
 import click
 
@@ -12,7 +12,7 @@ from ...engine.audit import Audited
 from ...engine.audit import audit as judged
 from ...engine.store import ExecutionRow, Store
 from .. import view
-from .answers import DOES_NOT_HOLD, answer, asynchronously, finish, with_db, with_format
+from .answers import DOES_NOT_HOLD, answer, asynchronously, finish, watched, with_db, with_format
 from .opening import opened
 from .tables import table
 
@@ -24,15 +24,18 @@ from .tables import table
 def audit(ids: tuple[str, ...], db: str, format: str) -> None:
     """Verify stored histories: hash chain, legal firings of the net, messages, ledger.
 
-    No user code is loaded and nothing is repaired. Records cut off at the end without a trace in
-    row, messages or ledger cannot be missed.
+    Without --id also the file itself, page by page. No user code is loaded and nothing is repaired.
+    Records cut off at the end without a trace in row, messages or ledger cannot be missed.
 
     \b
     perdure audit
     perdure audit --id order-17 --format json
     """
-    found = asynchronously(_audit(db, ids))
-    problems = [
+    found, damage = asynchronously(_audit(db, ids))
+    problems: list[dict[str, Any]] = [
+        {"id": None, "kind": "file", "seq": None, "says": each} for each in damage
+    ]
+    problems += [
         {"id": each.key, "kind": p.kind, "seq": p.seq, "says": p.says}
         for each in found
         for p in each.problems
@@ -45,20 +48,19 @@ def audit(ids: tuple[str, ...], db: str, format: str) -> None:
     }
     columns = ("id", "kind", "seq", "says")
     told = f"{document['executions']} histories with {document['records']} records: "
-    told += f"{len(problems)} problems" if problems else "chains whole, every firing legal"
+    told += f"problems: {len(problems)}" if problems else "chains whole, every firing legal"
     rows = table(columns, [[p[c] for c in columns] for p in problems])
     answer(format, document, f"{rows}\n\n{told}" if problems else told)
     if problems:
         finish(DOES_NOT_HOLD)
 
 
-async def _audit(db: str, ids: tuple[str, ...]) -> list[Audited]:
+async def _audit(db: str, ids: tuple[str, ...]) -> tuple[list[Audited], list[str]]:
+    """The judgements, and what is wrong with the file that they were read from."""
     async with opened(db) as store:
         rows = await _rows(store, ids)
-        if len(rows) < 1000 or not sys.stderr.isatty():
-            return [await judged(store, row) for row in rows]
-        with click.progressbar(rows, label="auditing", file=sys.stderr) as bar:
-            return [await judged(store, row) for row in bar]
+        found = [await judged(store, row) for row in watched(rows, "auditing")]
+        return found, [] if ids else await store.damage()
 
 
 async def _rows(store: Store, ids: tuple[str, ...]) -> list[ExecutionRow]:

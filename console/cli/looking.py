@@ -32,17 +32,17 @@ def list_(wanted: Wanted, limit: int, db: str, format: str) -> None:
     perdure list --workflow fulfil_order --place "in doubt charge_card" --older-than 2h
     """
 
-    async def read() -> list[dict[str, Any]]:
+    async def read() -> tuple[list[dict[str, Any]], bool]:
         async with opened(db) as store:
-            return await _summaries(store, await chosen(store, wanted, limit + 1))
+            rows = await chosen(store, wanted, limit + 1)
+            return await _summaries(store, rows[:limit]), len(rows) > limit
 
-    found = asynchronously(read())
-    rows = found[:limit]
+    rows, more = asynchronously(read())
     names = ("id", "workflow", "version", "status", "created", "updated")
     shown = [{**r, "status": r["status"] + (", unserved" * r["unserved"])} for r in rows]
     lines = [[row[name] for name in names] for row in shown]
     answer_rows(format, rows, names, lines, none="no such executions")
-    if len(found) > limit:
+    if more:
         note(f"there are more than these {limit}: --limit, or a filter")
 
 

@@ -150,7 +150,7 @@ def _store(db: str) -> dict[str, Any]:
                 "sessions": ", ".join(sessions),
                 "executions": ", ".join(f"{n} {status}" for status, n in sorted(counts.items())),
                 "unserved": await told(store),
-                "problem": "",
+                "problem": "; ".join(await store.damage()),
             }
 
     try:

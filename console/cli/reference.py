@@ -30,7 +30,7 @@ nothing else; progress and errors are on stderr.
 | 2 | unusable arguments or input |
 | 3 | inconclusive within the given limits |
 | 4 | the store cannot be reached or has another schema |
-| 130 | interrupted by Ctrl-C |
+| 130, 143 | interrupted by Ctrl-C, terminated by SIGTERM |
 
 Looking, sending and deciding work beside a running worker and without your code: they read the
 stored net, and check payloads against the types stored with it. `fired` means that the outcome is

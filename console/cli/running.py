@@ -38,6 +38,7 @@ from .answers import (
     finish,
     note,
     read_json,
+    until_terminated,
     with_db,
     with_format,
 )
@@ -66,7 +67,8 @@ def run(target: str, input: str, id: str | None, db: str, format: str) -> None:
     program = compile_workflow(one_workflow(target))
     inputs = checked_inputs(program, input)
     with redirect_stdout(sys.stderr):  # what steps print is no answer of ours
-        document = asynchronously(_run(db, program, inputs, id or f"run-{uuid4()}"))
+        running = _run(db, program, inputs, id or f"run-{uuid4()}")
+        document = asynchronously(until_terminated(running))
     text = canonical(document.get("value")).decode()
     if document["status"] != "done":
         told = document.get("why") or canonical(document.get("error")).decode()

@@ -21,9 +21,12 @@ from ...model.modules import file_name
 from ...model.program import Program
 from .answers import Refusal
 
-_FIX = "the file must load by itself: `python -c 'import ...'` shows the whole story"
 AnyWorkflow = Workflow[..., Any]
 _TARGET = "a target is file.py, file.py:workflow or package.module[:workflow]"
+
+
+class NoWorkflow(Refusal):
+    """A file that loads and defines no workflow: no mistake beside others that do (`shop/*.py`)."""
 
 
 def workflows(target: str) -> list[AnyWorkflow]:
@@ -35,7 +38,7 @@ def workflows(target: str) -> list[AnyWorkflow]:
     module = _loaded(source, target)
     found = _defined(module)
     if not found:
-        raise Refusal(f"{source} defines no workflow", "write @workflow above an async def")
+        raise NoWorkflow(f"{source} defines no workflow", "write @workflow above an async def")
     if not name:
         return found
     chosen = [w for w in found if name in (w.name, w.qualname)]
@@ -65,10 +68,23 @@ def one_workflow(target: str) -> AnyWorkflow:
     return found[0]
 
 
+def all_workflows(targets: tuple[str, ...]) -> list[AnyWorkflow]:
+    """Every workflow of every target, each once; of several targets some may have none."""
+    chosen: dict[int, AnyWorkflow] = {}
+    missing: NoWorkflow | None = None
+    for target in targets:
+        try:
+            chosen |= {id(w): w for w in workflows(target)}
+        except NoWorkflow as error:
+            missing = missing or error
+    if missing is not None and not chosen:
+        raise missing
+    return list(chosen.values())
+
+
 def programs(targets: tuple[str, ...]) -> list[Program]:
     """Compile every workflow of every target, each once."""
-    chosen = {id(w): w for target in targets for w in workflows(target)}
-    return [compile_workflow(w) for w in chosen.values()]
+    return [compile_workflow(w) for w in all_workflows(targets)]
 
 
 def _split(target: str) -> tuple[str, str, str]:
@@ -114,16 +130,23 @@ def _import(name: str, target: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is not None and (name + ".").startswith(error.name + "."):
             raise Refusal(f"there is no module {name!r}", _TARGET) from error
-        raise Refusal(_told(error, target), _FIX) from error
+        raise Refusal(_told(error, target), _how_to_see(target)) from error
     except (Exception, SystemExit) as error:
-        raise Refusal(_told(error, target), _FIX) from error
+        raise Refusal(_told(error, target), _how_to_see(target)) from error
+
+
+def _how_to_see(target: str) -> str:
+    """The command that shows the whole story of an import that fails."""
+    source, _, _ = _split(target)
+    command = f"python {source}" if source.endswith(".py") else f"python -c 'import {source}'"
+    return f"it must load by itself: `{command}` shows the whole story"
 
 
 def _told(error: BaseException, target: str) -> str:
     """One line: where in the user's file an import failed, and with what."""
     what = traceback.format_exception_only(error)[-1].strip()
     if isinstance(error, SyntaxError):
-        return f"{error.filename}:{error.lineno}: {what}"
+        return f"{error.filename or target}:{error.lineno or 1}: {what}"
     return f"{_where(error, target)}: {what} (while loading {target})"
 
 

@@ -91,7 +91,10 @@ def pure(fn: Callable[P, R], /) -> Pure[P, R]: ...
 @overload
 def pure(*, timeout: timedelta | None = ...) -> MakesPure: ...
 def pure(fn: Callable[..., Any] | None = None, /, *, timeout: timedelta | None = None) -> Any:
-    """Make a step whose result depends on its arguments only."""
+    """Make a step whose result depends on its arguments only.
+
+    `timeout` is for one attempt; one that is late has failed and is made again, five in all.
+    """
 
     def make(fn: Callable[..., Any]) -> Pure[..., Any]:
         return Pure(fn, timeout=timeout)
@@ -112,7 +115,11 @@ def observe(
     retry: Retry | None = None,
     timeout: timedelta | None = None,
 ) -> Any:
-    """Make a step that only looks: a GET, a model's answer, a clock, dice."""
+    """Make a step that only looks: a GET, a model's answer, a clock, dice.
+
+    `timeout` is for one attempt; one that is late has failed. What fails is made again as `retry`
+    says: five attempts in all where nothing is said.
+    """
 
     def make(fn: Callable[..., Any]) -> Observed[..., Any]:
         return Observed(fn, retry=retry, timeout=timeout)
@@ -135,7 +142,11 @@ def idempotent(
     retry: Retry | None = None,
     timeout: timedelta | None = None,
 ) -> Any:
-    """Make a step that may be repeated: doing it twice is doing it once."""
+    """Make a step that may be repeated: doing it twice is doing it once.
+
+    `timeout` is for one attempt; one that is late has failed. What fails is made again as `retry`
+    says, with the same `effect_key()`: five attempts in all where nothing is said.
+    """
 
     def make(fn: Callable[..., Any]) -> Idempotent[..., Any]:
         return Idempotent(fn, retry=retry, timeout=timeout)
@@ -166,6 +177,8 @@ def compensatable(
 
     `refused` lists the exceptions that mean "nothing was done and nothing will be"; any other is
     a doubt, to be settled by the probe or by an undo that takes `(result | None, *arguments)`.
+    An attempt that is later than `timeout` is a doubt, too. `retry` is about refusals: they end
+    the step where nothing is said.
     """
 
     def make(fn: Callable[..., Any]) -> Compensatable[..., Any]:
@@ -196,7 +209,8 @@ def irreversible(
     """Make a step that must not happen twice and cannot be taken back.
 
     `refused` lists the exceptions that mean "did not land and cannot any more"; any other is a
-    doubt, not a failure. There is no `retry`: it is refused (PD401).
+    doubt, not a failure, and so is a call that is later than `timeout`. There is no `retry`: it is
+    refused (PD401).
     """
     if retry is not None:
         raise DefinitionError(

@@ -63,9 +63,10 @@ class InDoubt:
 class Retry:
     """How often a step is attempted, and how long the waits between are.
 
-    `attempts=None` means without end: only then can the step not fail for good. The wait after
-    attempt n is `first * factor ** (n - 1)`, at most `ceiling`. Exceptions in `give_up_on` end
-    the attempts at once.
+    `attempts` counts the first one, too; None means without end: only then can the step not fail
+    for good. The wait after attempt n is `first` times `factor` to the power n - 1, at most
+    `ceiling`. Exceptions in `give_up_on` end the attempts at once. Attempts and waits are in the
+    database: a crash neither forgets nor repeats one. What cannot be followed is refused (PD409).
     """
 
     attempts: int | None = 5

@@ -81,7 +81,11 @@ def workflow(*, version: int = ..., name: str | None = ...) -> MakesWorkflow: ..
 def workflow(
     fn: Callable[..., Any] | None = None, /, *, version: int = 1, name: str | None = None
 ) -> Any:
-    """Make a workflow of an `async def`; its name and version are what the log refers to."""
+    """Make a workflow of an `async def`; its name and version are what the log refers to.
+
+    `version` is 1 or more; `name` is that of the function where nothing is said. What cannot be
+    compiled is refused when it is first used, by a `CompileError` with code, line, why and fix.
+    """
 
     def make(fn: Callable[..., Any]) -> Workflow[..., Any]:
         return Workflow(fn, version=version, name=name)

@@ -25,13 +25,20 @@ class ValueRefused(ValueError):
     """A value that would not come back as it went in; nothing was stored.
 
     `text` is the type that was expected, `path` the way inside the value to the culprit (empty
-    when it is the value itself), `why` the reason with that path in front.
+    when it is the value itself), `why` the reason with that path in front; `variable` the name
+    under which it was given, where it was given under one.
     """
 
-    def __init__(self, text: str, path: str, reason: str) -> None:
+    def __init__(self, text: str, path: str, reason: str, variable: str = "") -> None:
         why = f"{path}: {reason}" if path else reason
-        super().__init__(f"not storable as {text}: {why}")
+        of = f"`{variable}` is " if variable else ""
+        super().__init__(f"{of}not storable as {text}: {why}")
+        self.variable = variable
         self.text = text
         self.path = path
         self.reason = reason
         self.why = why
+
+    def named(self, variable: str) -> ValueRefused:
+        """The same refusal, of what has this name."""
+        return ValueRefused(self.text, self.path, self.reason, variable)

@@ -49,12 +49,17 @@ WITH_TARGET: dict[str, list[str]] = {
     "check": ["check", "{}"],
     "compile": ["compile", "{}", "--to", "json"],
     "docs build": ["docs", "build", "{}", "-o", "out"],
+    "docs serve": ["docs", "serve", "{}", "--port", "0"],
     "run": ["run", "{}", *ADA, "--id", "x"],
     "start": ["start", "{}", *ADA, "--id", "x"],
     "worker": ["worker", "{}"],
 }
 TARGETS = {
     "syntax": ("def f(:\n", "SyntaxError"),
+    "binary": ("x = 1\0\n", "null bytes"),
+    "quotes": ("x = 'never ends\n", "SyntaxError"),
+    "deep": ("def f():\n    f()\n\n\nf()\n", "RecursionError"),
+    "aborts": ("raise KeyboardInterrupt2\n", "NameError"),
     "raises": ("x = 1\n\n1 / 0\n", "ZeroDivisionError"),
     "exits": ("import sys\nsys.exit('no')\n", "SystemExit"),
     "imports": ("import no_such_library_of_mine\n", "no_such_library_of_mine"),
@@ -85,7 +90,7 @@ def refused(arguments: Sequence[str], code: int) -> str:
     assert "Traceback" not in done.output + done.stderr
     said = done.stderr if arguments[0] != "check" else done.stderr + done.stdout
     assert said.strip()
-    if arguments[0] not in ("check", "compile", "worker"):
+    if arguments[0] not in ("check", "compile", "worker") and arguments[:2] != ["docs", "serve"]:
         assert done.stdout == ""
         again = CliRunner().invoke(main, [*arguments, "--format", "json"])
         assert again.exit_code == code
@@ -261,7 +266,7 @@ def test_what_answers_answers_as_json_too(words: list[str], command: click.Comma
     """`--format json` everywhere but where the answer has a notation of its own."""
     options = {name for p in command.params for name in p.opts}
     group = isinstance(command, click.Group) and not command.invoke_without_command
-    assert "--format" in options or group or words in (["worker"], ["compile"])
+    assert "--format" in options or group or words in (["worker"], ["compile"], ["docs", "serve"])
 
 
 @pytest.mark.parametrize(
@@ -370,6 +375,20 @@ def test_ctrl_c_leaves_a_run_where_it_is_and_the_next_one_goes_on(folder: Path) 
     CliRunner().invoke(main, ["signal", "x", "answer", "--value", yes])
     again = process("run", f"{SHOP}:approve", *ADA, "--id", "x", "--format", "json")
     assert json.loads(again.communicate(timeout=60)[0])["value"] == "Hello, Ada!"
+
+
+def test_sigterm_ends_a_run_as_ctrl_c_does(folder: Path) -> None:
+    """A supervisor that stops it: exit 143, and the execution is released at once."""
+    verb = process("run", f"{SHOP}:approve", *ADA, "--id", "x")
+    assert verb.stderr is not None
+    assert "perdure show x" in verb.stderr.readline()
+    verb.terminate()
+    _, said = verb.communicate(timeout=60)
+    assert (verb.returncode, said.splitlines()[-1]) == (143, "terminated")
+    shown = json.loads(CliRunner().invoke(main, ["show", "x", "--format", "json"]).stdout)
+    assert (shown["status"], shown["owner"]) == ("active", None)
+    doctor = CliRunner().invoke(main, ["doctor", "--format", "json"])
+    assert json.loads(doctor.stdout)["store"]["sessions"] == ""
 
 
 def test_what_the_user_prints_is_no_answer_of_ours(folder: Path) -> None:

@@ -65,6 +65,16 @@ def test_the_documented_commands_are_the_commands_there_are(root: Path) -> None:
     assert all(f"## perdure {verb}\n" in page for verb in VERBS)
 
 
+def test_no_word_that_we_show_claims_that_an_effect_is_completed(root: Path) -> None:
+    """`fired` says that the outcome is ours and `delivered` that the receiver acknowledged it."""
+    pages = [*(root / "docs").rglob("*.md"), root / "README.md"]
+    shown = [reference(), *(page.read_text(encoding="utf-8") for page in pages)]
+    for file in [*(root / "console").rglob("*.py"), *(root / "engine").rglob("*.py")]:
+        shown += re.findall(r'"[^"\n]*"', file.read_text(encoding="utf-8"))
+    assert len(shown) > 1000
+    assert not [text for text in shown if "completed" in text.lower()]
+
+
 def test_an_unknown_verb_is_a_mistake_of_usage() -> None:
     """`perdure freeze` does not exist yet: exit 2, not a stub; a slip of the hand is corrected."""
     assert "there is no verb 'freeze'" in perdure("freeze", code=2).stderr

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from perdure.console.cli.answers import Refusal
-from perdure.console.cli.targets import one_workflow, programs, workflows
+from perdure.console.cli.main import main
+from perdure.console.cli.targets import (
+    NoWorkflow,
+    all_workflows,
+    one_workflow,
+    programs,
+    workflows,
+)
 
 FLOWS = """
 from perdure import idempotent, workflow
@@ -115,3 +125,61 @@ def test_a_missing_import_of_theirs_is_not_taken_for_a_missing_target(folder: Pa
         workflows("flows_g.py")
     with pytest.raises(Refusal, match="there is no module 'flows_h'"):
         workflows("flows_h")
+
+
+FLOW = "from perdure import workflow\n\n\n@workflow\nasync def {}() -> int:\n    return 1\n"
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two files that have a workflow, and two that have none."""
+    monkeypatch.chdir(tmp_path)
+    texts = {"one": FLOW.format("one"), "two": FLOW.format("two"), "bare": "x = 1\n", "helps": ""}
+    for name, text in texts.items():
+        (tmp_path / f"shelf_{name}_{tmp_path.name}.py").write_text(text)
+    return tmp_path
+
+
+def files(shelf: Path, *names: str) -> tuple[str, ...]:
+    return tuple(f"shelf_{name}_{shelf.name}.py" for name in names)
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (("one",), ["one"]), (("one", "two"), ["one", "two"]), (("two", "bare"), ["two"]),
+        (("bare", "one", "helps", "two"), ["one", "two"]), (("one", "one"), ["one"]),
+    ],
+)  # fmt: skip
+def test_a_file_without_a_workflow_is_no_mistake_beside_others(
+    names: tuple[str, ...], found: list[str], shelf: Path
+) -> None:
+    """`shop/*.py` names helpers and an `__init__.py` too; order and once-ness are kept."""
+    assert [w.name for w in all_workflows(files(shelf, *names))] == found
+    done = CliRunner().invoke(main, ["check", *files(shelf, *names), "--format", "json"])
+    assert done.exit_code == 0, done.stdout
+    told: Any = json.loads(done.stdout)
+    documents: list[Any] = told if len(names) > 1 else [told]
+    assert [d["target"] for d in documents] == list(files(shelf, *names))
+    for document, name in zip(documents, names, strict=True):
+        assert (document["nets"] == []) == (name in ("bare", "helps"))
+
+
+@pytest.mark.parametrize("names", [("bare",), ("bare", "helps"), ("helps", "bare")])
+def test_nothing_to_check_at_all_is_a_mistake(names: tuple[str, ...], shelf: Path) -> None:
+    """A slip in the name of a file must not pass for a proof: exit 2, with the name of a file."""
+    with pytest.raises(NoWorkflow, match=files(shelf, names[0])[0]):
+        all_workflows(files(shelf, *names))
+    for verb in ("check", "worker"):
+        done = CliRunner().invoke(main, [verb, *files(shelf, *names)])
+        assert done.exit_code == 2 and "defines no workflow" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("wrong", ["missing.py", "shelf_one_{}.py:nothing"])
+def test_a_wrong_target_stays_a_mistake_beside_right_ones(wrong: str, shelf: Path) -> None:
+    """Only a file that can be read and holds no workflow is passed over."""
+    target = wrong.format(shelf.name)
+    done = CliRunner().invoke(main, ["check", *files(shelf, "two", "bare"), target])
+    assert done.exit_code == 2
+    with pytest.raises(Refusal):
+        all_workflows((*files(shelf, "two"), target))

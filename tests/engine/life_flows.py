@@ -12,14 +12,17 @@ from pathlib import Path
 from perdure import (
     Landed,
     Signal,
+    Tx,
     compensatable,
     effect_key,
     idempotent,
     irreversible,
     observe,
     pure,
+    transactional,
     workflow,
 )
+from sqlalchemy import text
 
 go = Signal[str]("go")
 
@@ -93,6 +96,13 @@ def thread_step(path: str, name: str) -> str:
     return name
 
 
+@transactional
+async def transactional_step(tx: Tx, path: str, name: str) -> str:
+    await tx.execute(text("create table if not exists written (name text)"))
+    await tx.execute(text("insert into written values (:name)"), {"name": name})
+    return await through(path, name)
+
+
 @compensatable
 async def compensatable_step(path: str, name: str) -> str:
     return await through(path, name)
@@ -128,6 +138,12 @@ async def w_idempotent(path: str, name: str) -> str:
 @workflow
 async def w_thread(path: str, name: str) -> str:
     got = await thread_step(path, name)
+    return await after(path, got)
+
+
+@workflow
+async def w_transactional(path: str, name: str) -> str:
+    got = await transactional_step(path, name)
     return await after(path, got)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import subprocess
 import sys
@@ -182,37 +183,67 @@ async def test_400_starts_of_one_key_in_one_process_create_one_execution(ledger:
 
 RACE = """
 import asyncio, sys
+from collections import Counter
 sys.path.insert(0, sys.argv[1])
-from perdure import Engine
+from perdure import Engine, Run
 import life_flows
 async def main():
     async with Engine(sys.argv[2]) as engine:
         await engine.serve(life_flows.traced)
         print("ready", flush=True)
         sys.stdin.readline()
-        work = (engine.start(life_flows.traced(sys.argv[3], 1), id="one") for _ in range(200))
-        runs = await asyncio.gather(*work)
-        print({await r.result() for r in runs}, len(runs), flush=True)
+        path, line = sys.argv[3], int(sys.argv[4])
+        work = (engine.start(life_flows.traced(path, line), id="one") for _ in range(1_000))
+        runs = await asyncio.gather(*work, return_exceptions=True)
+        said = {str(r) for r in runs if not isinstance(r, Run)}
+        results = {await r.result() for r in runs if isinstance(r, Run)}
+        told = Counter(type(r).__name__ for r in runs)
+        print([dict(told), sorted(results), len(said), sorted(said)[:1]], flush=True)
 asyncio.run(main())
 """
 
 
-async def test_two_processes_race_with_200_starts_each_for_one_key(ledger: Ledger) -> None:
-    """One execution, one call of its step, and all 400 callers get its result."""
+async def raced(ledger: Ledger, *lines: int) -> list[list[Any]]:
+    """Two processes start one key a thousand times each, at once, with the inputs given."""
     here, trace = str(Path(__file__).parent), str(ledger.path.with_name("trace"))
     command = [sys.executable, "-c", RACE, here, ledger.url, trace]
     processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
+        subprocess.Popen(
+            [*command, str(line)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for line in lines
     ]
     for process in processes:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
     told = await asyncio.gather(
         *(asyncio.to_thread(p.communicate, "\n", timeout=60) for p in processes)
     )
-    assert [out for out, _ in told] == ["{'traced 1'} 200\n"] * 2
+    return [ast.literal_eval(out) for out, _ in told]
+
+
+async def test_two_processes_race_with_1000_starts_each_for_one_key(ledger: Ledger) -> None:
+    """One execution, one call of its step, and all 2,000 callers get its result."""
+    assert await raced(ledger, 1, 1) == [[{"Run": 1_000}, ["traced 1"], 0, []]] * 2
     assert ledger.one("select count(*) from execution") == 1
-    assert Path(trace).read_text() == "1\n"
+    assert ledger.one("select count(*) from log where seq = 0") == 1
+    assert ledger.path.with_name("trace").read_text() == "1\n"
+    await ledger.sound()
+
+
+async def test_two_processes_race_with_two_inputs_and_one_of_them_loses_every_time(
+    ledger: Ledger,
+) -> None:
+    """The thousand callers of the input that won get its result; the others are told which
+    parameter differs, all of them, and nothing of theirs is called or left."""
+    told = await raced(ledger, 1, 2)
+    (won,) = [n for n, (kinds, *_) in enumerate(told, 1) if kinds == {"Run": 1_000}]
+    lost = 3 - won
+    assert told[won - 1] == [{"Run": 1_000}, [f"traced {won}"], 0, []]
+    kinds, results, count, (why,) = told[lost - 1]
+    assert (kinds, results, count) == ({"ExecutionConflict": 1_000}, [], 1)
+    assert f"line was {won} and is {lost}" in why
+    assert ledger.path.with_name("trace").read_text() == f"{won}\n"
+    assert ledger.one("select count(*) from execution") == 1
     await ledger.sound()
 
 

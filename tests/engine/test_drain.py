@@ -70,6 +70,34 @@ async def test_sigterm_with_a_short_and_a_long_step_of_each_class(house: House) 
     await house.ledger.sound()
 
 
+@pytest.mark.parametrize("length", ["short", "long"])
+async def test_sigterm_in_a_transaction(house: House, length: str) -> None:
+    """A short one commits its writes with its record; a long one is given up and rolled back, its
+    lock is free, and the next worker does it anew: written once in either case. (Apart from the
+    other classes: while it is open, nothing else can be written.)"""
+    worker = house.worker("--drain", "1" if length == "short" else "0.2")
+    await worker.serves()
+    await house.start("w_transactional", "t")
+    await house.until(lambda: house.lines()["begun t"])
+    worker.signal(signal.SIGTERM)
+    await worker.says("waits for t: step transactional_step (transactional)")
+    if length == "short":
+        house.open("t")
+    assert await worker.ends() == 0
+    given_up = [line for line in worker.lines if line.startswith("gives up t")]
+    written = house.ledger.rows("select name from written")
+    assert (len(given_up), written) == ((0, [("t",)]) if length == "short" else (1, []))
+    assert house.ledger.owner("t") is None
+    house.open("t")
+    second = house.worker()
+    await second.serves()
+    await house.until(lambda: house.ledger.status("t") == "done")
+    assert house.ledger.rows("select name from written") == [("t",)]
+    assert house.lines()["begun t"] == (1 if length == "short" else 2)
+    assert house.ledger.one("select recoveries from execution") == 0
+    await house.ledger.sound()
+
+
 async def test_a_second_signal_waits_for_nothing(house: House) -> None:
     """However long the drain is: the first signal waits, the second ends; both calls come back."""
     worker = house.worker("--drain", "1000")

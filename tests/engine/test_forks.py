@@ -179,3 +179,31 @@ def test_an_engine_made_before_the_fork_and_not_opened_is_dead_too(ledger: Ledge
     engine = Engine(ledger.url)
     run: Run[int] = Run(engine, "a", compile_workflow(waits))
     assert in_child(lambda: refused(lambda: asyncio.run(run.result()))) == ""
+
+
+def test_forks_in_the_middle_of_the_work_harm_no_log(ledger: Ledger) -> None:
+    """Twenty children are forked while two hundred executions run, at whatever point of a commit;
+    each is refused, and ends. The parent's executions end, and every hash fits.
+
+    No child opens the file here: SQLite's own state is copied with a lock that nobody gives back.
+    """
+    with Engine.blocking(ledger.url) as engine:
+        runs = [engine.start(waits(n), id=f"e{n}") for n in range(200)]
+        senders = threading.Thread(target=lambda: [run.send(go, "on") for run in runs])
+        senders.start()
+
+        def work() -> None:
+            refused(lambda: engine.find(waits, "e1"))
+            refused(runs[0].result)
+            engine.__exit__(None, None, None)
+
+        def use() -> None:
+            refused(runs[1].result)
+
+        told = [in_child(use if n % 2 else work) for n in range(20)]
+        senders.join()
+        assert [run.result() for run in runs] == [2 * n for n in range(200)]
+        assert told == [""] * 20
+    asyncio.run(ledger.sound())
+    assert ledger.one("select count(*) from execution where status = 'done'") == 200
+    assert ledger.one("select count(*) from session where fenced is null") == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -297,3 +299,67 @@ async def test_threads_are_never_more_than_twice_the_pool() -> None:
 def _alive() -> int:
     """Threads of steps: the only ones here whose target is a context's `run`."""
     return sum("(run)" in t.name for t in threading.enumerate())
+
+
+# --- exit -----------------------------------------------------------------------------------------
+
+SCRIPT = """
+import asyncio, sys, threading
+from datetime import timedelta
+from perdure import Engine, Retry, idempotent, irreversible, observe, pure, workflow
+from perdure.engine.world import UserWorld
+
+once = {"retry": Retry(attempts=1)}
+kinds = {
+    "pure": pure(timeout=timedelta(milliseconds=1)),
+    "observe": observe(timeout=timedelta(milliseconds=1), **once),
+    "idempotent": idempotent(timeout=timedelta(milliseconds=1), **once),
+    "irreversible": irreversible(timeout=timedelta(milliseconds=1)),
+}
+
+def hang(n: int) -> int:
+    print("hangs", flush=True)
+    threading.Event().wait()
+    return n
+
+step = kinds[sys.argv[1]](hang)
+
+@workflow
+async def hangs(n: int) -> int:
+    return await step(n)
+
+async def main():
+    world = UserWorld()
+    async with Engine(sys.argv[2], world=world, drain_seconds=0) as engine:
+        run = await engine.start(hangs(1), id="h")
+        while not world.threads.lost:
+            await asyncio.sleep(0.001)
+        if sys.argv[1] != "irreversible" and sys.argv[1] != "pure":
+            try:
+                await run.result()
+            except TimeoutError as error:
+                print(type(error).__name__, flush=True)
+
+asyncio.run(main())
+print("left", threading.active_count() > 1, flush=True)
+"""
+
+
+@pytest.mark.parametrize("kind", ["pure", "observe", "idempotent", "irreversible"])
+def test_a_process_with_a_hung_thread_exits(tmp_path: Path, kind: str) -> None:
+    """Timed out and never to come back, the thread runs on when the script has ended, and the
+    process ends all the same: with what it holds released, and the log whole."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    ledger = Ledger(tmp_path)
+    command = [sys.executable, str(script), kind, ledger.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert said[0] == "hangs" and said[-1] == "left True"
+    assert ledger.owner("h") is None
+    expected = {"irreversible": ["in-doubt"], "pure": []}.get(kind, ["failed"])
+    words = [w for w in ledger.words("h") if w == "in-doubt"]
+    assert (words or [s for s in [ledger.status("h")] if s == "failed"]) == expected
+    assert not ledger.rows("select 1 from session where fenced is null")
+    asyncio.run(ledger.sound())

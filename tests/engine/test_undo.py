@@ -31,7 +31,7 @@ async def hold(n: int) -> str:
 @hold.undo
 async def release(got: str | None, n: int) -> None:
     out = outside()
-    left = out.script.get("release")
+    left = out.script.get(f"release {n}") or out.script.get("release")
     if left and left[0] != "works":
         out.note("tried", "release", n)
         if left[0] == "fails":
@@ -110,6 +110,39 @@ def test_an_undo_is_tried_without_end_shown_after_five_and_earlier_ones_wait() -
         assert await stage.store.attempts((await stage.row()).id) == []
 
     play(stage, act)
+
+
+@pytest.mark.parametrize("verdict", ["retry", "done", "stand"])
+def test_of_three_the_second_is_stuck_and_the_first_waits_for_the_decision(verdict: str) -> None:
+    """The last one is undone, the second fails and is shown; the first is not even tried before a
+    person has decided, however long that takes, nor by another process."""
+    stage = Stage()
+    stage.out.script["release 1"] = deque(["fails"])
+
+    async def begin(engine: Engine) -> None:
+        run = await engine.start(three(0), id="e")
+        await run.send(go, "on")
+        await one(stage, "undo")
+
+    async def go_on(engine: Engine, stage: Stage) -> None:
+        await engine.serve(three)
+        before = stage.out.count("tried")
+        await stage.until(lambda: stage.out.count("tried") >= before + 3, seconds=2_000)
+        assert stage.out.told("undone") == ["undone hold 2"]
+        assert set(stage.out.told("tried")) == {"tried release 1"}
+        case = await one(stage, "undo")
+        stage.out.script["release 1"] = deque(["works"])
+        if verdict == "retry":
+            stage.out.script["release 1"].clear()
+        assert await engine.decide("e", case.key, verdict, by="ada", reason="ticket 18")
+        assert await engine.find(three, "e").result() == "undone"
+        second = ["undone hold 1"] if verdict == "retry" else []
+        assert stage.out.told("undone") == ["undone hold 2", *second, "undone hold 0"]
+        outcomes = [e.outcome for e in await stage.effects()]
+        assert outcomes == ["undone", "stands" if verdict == "stand" else "undone", "undone"]
+
+    stage.play_and_die(begin)
+    play(stage, go_on)
 
 
 @pytest.mark.parametrize("verdict", ["done", "stand"])

@@ -35,6 +35,51 @@ async def test_a_message_id_is_accepted_again_with_the_same_content_only(lab: La
         await lab.store.send("nobody", "news", "m1", b"1")
 
 
+async def test_of_a_hundred_senders_of_one_id_all_get_the_answer_of_the_first(lab: Lab) -> None:
+    """Rule 68: they race with two bodies under one id; one body is there, once. Whoever sent it is
+    told its number, every other is refused, and none is silently someone else's."""
+    await lab.owned(await lab.session())
+    sends = [lab.store.send("a", "news", "m", str(n % 2).encode()) for n in range(100)]
+    told = await asyncio.gather(*sends, return_exceptions=True)
+    [message] = await lab.store.messages(1)
+    won = int(message.body)
+    assert [answer == 1 for answer in told] == [n % 2 == won for n in range(100)]
+    assert all(isinstance(told[n], MessageConflict) for n in range(100) if n % 2 != won)
+    assert (await lab.row("a")).mail == 1
+
+
+async def test_a_message_that_was_taken_is_not_taken_again_when_it_is_sent_again(lab: Lab) -> None:
+    """Rule 68: after its consumption, a release, a claim and a fence the id is still known: the
+    number is the old one, nobody is woken, and nothing new is there to take."""
+    a = await lab.owned(await lab.session())
+    assert await lab.store.send("a", "news", "m", b"1") == 1
+    taken = a.record(Kind.CONSUMED)
+    assert (await lab.write(a, taken, consumed=[(1, taken.seq)])).ok
+    await lab.park(a, 1, waits="news")
+    for _ in range(2):
+        assert await lab.store.send("a", "news", "m", b"1") == 1
+        assert await lab.claim(a.session) == []
+    assert await lab.store.send("a", "news", "m2", b"1") == 2, "another id is another message"
+    a = await lab.claim_one(a.session)
+    await lab.store.fence(a.session)
+    next = await lab.session()
+    [claimed] = await lab.claim(next)
+    assert [m.id for m in claimed.messages if m.consumed_at is None] == ["m2"]
+    assert await lab.store.send("a", "news", "m", b"1") == 1
+    with pytest.raises(MessageConflict):
+        await lab.store.send("a", "news", "m", b"2")
+    assert len(await lab.store.messages(a.id)) == 2
+
+
+async def test_an_id_is_known_per_execution(lab: Lab) -> None:
+    """Two executions may get messages of one id, with contents of their own."""
+    me = await lab.session()
+    for key in ("a", "b"):
+        await lab.owned(me, key)
+        assert await lab.store.send(key, "news", "m", key.encode()) == 1
+    assert [m.body for n in (1, 2) for m in await lab.store.messages(n)] == [b"a", b"b"]
+
+
 async def test_only_awaited_channels_cancel_and_desk_wake_a_sleeper(lab: Lab) -> None:
     """Rule 49: 200 messages to a channel nobody waits for cause no claim; the others do."""
     a = await lab.owned(await lab.session())

@@ -160,6 +160,43 @@ async def test_a_setting_that_does_not_take_is_refused(path: str, setting: str) 
         await SqliteStore(path, creator=connect(path, Weak)).open()
 
 
+@pytest.mark.parametrize("setting", ["journal_mode", "synchronous", "recursive_triggers"])
+@pytest.mark.parametrize("role", ["writer", "reader", "beat"])
+async def test_each_connection_is_read_back_by_itself(
+    path: str, laboratory: type[Lab], role: str, setting: str
+) -> None:
+    """Rule 76: a connection that is opened later, and alone is weak, is refused; so is one that
+    loses a setting when all connections are opened anew. Those that are whole go on."""
+    weak = {
+        "journal_mode": "SELECT 'delete'",  # what a file answers that others hold open
+        "synchronous": "PRAGMA synchronous = NORMAL",
+        "recursive_triggers": "PRAGMA recursive_triggers = OFF",
+    }
+    planted: list[str] = []
+
+    class Sometimes(sqlite3.Connection):
+        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+            if planted and sql.startswith(f"PRAGMA {setting} ="):
+                sql = weak[setting]
+            return super().execute(sql, parameters)
+
+    lab = laboratory(path, creator=connect(path, Sometimes))
+    await lab.store.open()
+    a = await lab.owned(await lab.session())
+    lab.store.links.close()
+    for other in ("writer", "reader", "beat"):
+        if other == role:
+            planted.append(other)
+        try:
+            lab.store.links.link(other)
+        except WeakDurability as refused:
+            assert other == role and setting in str(refused)
+        else:
+            assert other != role
+        planted.clear()
+    assert (await lab.write(a, a.record())).ok, "without the fault it opens again"
+
+
 async def test_weaker_than_full_must_be_asked_for_by_name_and_shows(path: str) -> None:
     """OFF is refused; NORMAL is taken and told in `weak`; FULL is the default on all links."""
     with pytest.raises(WeakDurability):
