@@ -20,6 +20,8 @@ from perdure.engine.store import ExecutionRow, Status
 from perdure.model.compiler import compile_workflow
 from perdure.model.values import Value
 
+from .ledger import HANG_SECONDS
+
 SIZE = 10
 note = Signal[int]("note")
 
@@ -284,7 +286,8 @@ async def test_a_dead_marking_is_stalled_with_the_reason(tmp_path: Path) -> None
         instance = born(engine)
         instance.state = State({}, {}, {})
         engine.worker.driver.pump(instance)
-        status, body = await engine.ended("x")
+        async with asyncio.timeout(HANG_SECONDS):  # a dead marking that nobody tells is silence
+            status, body = await engine.ended("x")
         assert status is Status.STALLED and body.why.startswith("nothing can happen")
 
 
