@@ -75,10 +75,10 @@ async def naps(n: int) -> int:
     return got
 
 
-def held() -> int:
-    """Executions in the memory of this process."""
+def held() -> set[Instance]:
+    """Executions in the memory of this process; tests before this one may have left some."""
     gc.collect()
-    return sum(isinstance(thing, Instance) for thing in gc.get_objects())
+    return {thing for thing in gc.get_objects() if isinstance(thing, Instance)}
 
 
 @pytest.mark.parametrize("flow", [sleeps, listens, both, pair], ids=lambda f: f.name)
@@ -94,7 +94,7 @@ def test_sleepers_are_in_nobodys_memory_and_a_fence_has_none_to_release(flow: An
         del runs
         rows = await stage.store.list(limit=2 * SLEEPERS)
         assert {(row.status, row.owner) for row in rows} == {("active", None)}
-        assert len(rows) == SLEEPERS and held() == before == 0
+        assert len(rows) == SLEEPERS and held() <= before
         untouched = {row.key: row.updated for row in rows}
         await asyncio.sleep(10)
         assert await stage.store.fence(engine.worker.session) == 0, "nothing to release"
