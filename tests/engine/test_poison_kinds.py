@@ -64,11 +64,6 @@ class Text(str):
     """Nearly a text."""
 
 
-def anything(value: object) -> Any:
-    """A value of another type than the one that is asked for."""
-    return value
-
-
 def knot() -> list[Any]:
     """A list in itself."""
     made: list[Any] = []
