@@ -64,10 +64,10 @@ class Pairs:
 
 
 def spread(items: Sequence[T], count_max: int) -> list[T]:
-    """All of them, or so many that lie evenly among them, the first one included."""
+    """All of them, or so many that lie evenly among them."""
     if len(items) <= count_max:
         return list(items)
-    return [items[number * len(items) // count_max] for number in range(count_max)]
+    return [items[(2 * n + 1) * len(items) // (2 * count_max)] for n in range(count_max)]
 
 
 def enumerate_pairs(
