@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from ..engine.sqlite import SqliteStore
 from ..engine.store import Store
 from ..specs.oracle import Rows
+from .lending import Pool
 
 TABLES = ("execution", "log", "message", "effect", "session", "definition")
 _GROWING = ("log", "definition")
@@ -64,52 +65,62 @@ class Database(Protocol):
 class SqliteDatabase:
     """See `Database`. `tables` are statements that make an author's own tables.
 
-    The stores outlive a history, with the statements that SQLAlchemy has compiled for them; their
-    connections do not.
+    Stores and connections outlive a history, with the statements that were compiled for them; what
+    they held does not. The rows of a history go before the next one as retention takes them, by
+    the front door: every trigger is in force.
     """
 
     def __init__(
         self, path: Path, tables: Sequence[str] = (), store: type[SqliteStore] = SqliteStore
     ) -> None:
-        self.path, self._class = path, store
+        self.path, self._class, self._tables = path, store, tables
+        self._pool = Pool(path)
         self._stores: dict[int, SqliteStore] = {}
         self._now: dict[int, Callable[[], int]] = {}
-        self._eye: sqlite3.Connection | None = None
-        self._holder: sqlite3.Connection | None = None
         self._holds = False
         self._rows: dict[str, Sequence[Mapping[str, Any]]] = {}
         self._seen = -1
         self._files = [Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm")]
-        self._prepared = self._prepare(tables)
+        self._prepare()
 
-    def _prepare(self, tables: Sequence[str]) -> bytes:
+    def _prepare(self) -> None:
         self.close()
         store = self._class(self.path)
         asyncio.run(store.open())
-        for statement in tables:
+        for statement in self._tables:
             store.links.link("writer").run(statement)
-        asyncio.run(store.close())  # the last connection folds the write-ahead log into the file
-        return self.path.read_bytes()
+        asyncio.run(store.close())
+        self.eye, self._holder = self._pool.lend(), self._pool.lend()
+        found = self.eye.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        kept = ("perdure_schema", "execution", "session", "sqlite_sequence")
+        own = [name for (name,) in found if name not in kept]
+        self._reset = [
+            "BEGIN IMMEDIATE",
+            "UPDATE execution SET status = 'cancelled', owner = NULL "
+            "WHERE status NOT IN ('done', 'failed', 'cancelled')",
+            "DELETE FROM execution",
+            "UPDATE session SET fenced = 0 WHERE fenced IS NULL",
+            "DELETE FROM session",
+            *(f'DELETE FROM "{name}"' for name in own),
+            "DELETE FROM sqlite_sequence",
+            "COMMIT",
+        ]
 
     def close(self) -> None:
         """Cut all connections and remove the files."""
-        self._cut()
+        for number in self._stores:
+            self.kill(number)
+        self._pool.close()
         for file in self._files:
             file.unlink(missing_ok=True)
 
-    def _cut(self) -> None:
-        for store in self._stores.values():
-            store.links.dispose()
-        for connection in (self._eye, self._holder):
-            if connection is not None:
-                connection.close()
-        self._eye = self._holder = None
-        self._holds = False
-
     def begin(self) -> None:
-        """A fresh copy of the prepared file."""
-        self.close()
-        self.path.write_bytes(self._prepared)
+        """Be empty again; nobody is connected."""
+        for number in self._stores:
+            self.kill(number)
+        self.let_go()
+        for statement in self._reset:
+            self._holder.execute(statement)
         self._rows = {}
         self._seen = -1
 
@@ -118,7 +129,8 @@ class SqliteDatabase:
         self._now[number] = now
         found = self._stores.get(number)
         if found is None:
-            found = self._class(self.path, now=lambda: self._now[number]())
+            clocks = self._now
+            found = self._class(self.path, creator=self._pool.lend, now=lambda: clocks[number]())
             self._stores[number] = found
         return found
 
@@ -131,8 +143,6 @@ class SqliteDatabase:
         self._holds = self._holds or self._lock()
 
     def _lock(self) -> bool:
-        if self._holder is None:
-            self._holder = sqlite3.connect(self.path, timeout=0, isolation_level=None)
         try:
             self._holder.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
@@ -147,21 +157,13 @@ class SqliteDatabase:
         return False
 
     def _holder_ends(self) -> None:
-        if self._holder is not None:
-            self._holder.execute("ROLLBACK")
+        self._holder.execute("ROLLBACK")
 
     def let_go(self) -> None:
         """End it."""
         if self._holds:
             self._holder_ends()
             self._holds = False
-
-    @property
-    def eye(self) -> sqlite3.Connection:
-        """A connection that only reads."""
-        if self._eye is None:
-            self._eye = sqlite3.connect(self.path, timeout=0, isolation_level=None)
-        return self._eye
 
     def rows(self) -> Rows:
         """What has changed is read; a log only grows, and `whole` shows that it did no else."""

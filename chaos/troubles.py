@@ -128,7 +128,7 @@ class Chance:
         if not (self._left or self._until):
             return None
         fitting = _FITTING[nature, edge]
-        if self._until and self._favoured in fitting:
+        if self._until and self._favoured is not None and self._favoured in fitting:
             self._until -= 1
             if not self._until:
                 return self._fire(self._favoured)

@@ -26,10 +26,10 @@ from .troubles import Chance, Trouble, Woe
 LATENCY_SECONDS = 0.004
 MOMENT = 1e-6  # long enough for others to do what is due
 SLOW_SECONDS = (0.002, 0.05, 1.0, 4.0)
-BUSY_SECONDS = (0.003, 0.02, 0.1, 6.0)  # the last is beyond the store's patience
+BUSY_SECONDS = (0.003, 0.02, 0.3)  # of five seconds that a store waits
 LATE_SECONDS = (0.5, 3.0, 8.0, 30.0)
 ORPHAN_SECONDS = (0.0, 0.001, 0.1, 5.0)
-DEAF_SECONDS = (1.0, 4.0, 12.0)
+DEAF_SECONDS = (2.0, 8.0, 20.0)
 STRETCH_MAX = 64.0
 SHORT_SECONDS = 0.05
 """Waits up to this are stretched by the history's pace: whoever polls does so less often."""
@@ -271,7 +271,10 @@ class WildWorld:
         return request.answer()
 
     def _send(
-        self, invocation: Invocation, seconds: float | None, come: asyncio.Future[None] | None = None
+        self,
+        invocation: Invocation,
+        seconds: float | None,
+        come: asyncio.Future[None] | None = None,
     ) -> Request:
         process = self._process
         request = self._outside(invocation.order[0]).arrive(invocation)

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
+from ..engine.errors import StoreUnavailable
 from ..engine.post import CANCEL, Wish
 from ..engine.store import Ambiguous, Fenced
-from ..engine.errors import StoreUnavailable
 from ..model.errors import ExecutionFinished, NoSuchExecution
 from ..model.language.calls import taken
 from ..model.language.workflows import Workflow
@@ -36,7 +36,8 @@ from .wild_process import WildProcess
 
 SECONDS_MAX = 1800
 REPLACED_SECONDS = 0.03
-WORKERS_MAX, EXECUTIONS_MAX = 3, 3
+SHAPES = ((2, 1), (1, 1), (2, 2), (3, 1), (2, 1), (3, 3), (1, 2), (2, 1))
+"""Workers and executions of a history; the shape that comes more often is more likely."""
 PACES = (2.0, 1.0, 10.0)
 MESSAGE_SECONDS = (0.5, 4.0, 40.0)
 CLIENT = 0
@@ -66,25 +67,18 @@ class Plan(NamedTuple):
 
 def draw_plan(source: Source, flows: Sequence[Flow]) -> Plan:
     """How many workers, which flows, and which trouble is favoured."""
-    shape = source.choose(WORKERS_MAX * EXECUTIONS_MAX * len(PACES))
-    workers = 1 + shape % WORKERS_MAX
-    executions = 1 + shape // WORKERS_MAX % EXECUTIONS_MAX
+    shape = source.choose(len(SHAPES) * len(PACES))
+    workers, executions = SHAPES[shape % len(SHAPES)]
     favoured = source.choose(len(KINDS) + 1)
     left = list(flows)
     chosen: list[Flow] = []
-    for _ in range(executions):
+    while len(chosen) < executions and left:
         flow = left[source.choose(len(left))]
         chosen.append(flow)
         if flow.tables:  # of the author's own: its check knows of one execution
             left.remove(flow)
-        if not left:
-            break
-    return Plan(
-        workers,
-        tuple(chosen),
-        KINDS[favoured - 1] if favoured else None,
-        PACES[shape // (WORKERS_MAX * EXECUTIONS_MAX)],
-    )
+    pace = PACES[shape // len(SHAPES)]
+    return Plan(workers, tuple(chosen), KINDS[favoured - 1] if favoured else None, pace)
 
 
 class WildOutcome:
@@ -132,6 +126,8 @@ class WildHistory:
         self._processes: list[WildProcess] = []
         self._client = QuickLoop(self.time)
         self.version = 0
+        self._judged: Rows = {}
+        self._ledger_seen = (0, 0, 0, 0)
         self._sending = 0  # messages that are still to come
         self._settled = False
         self._orphan_count = 0
@@ -184,7 +180,7 @@ class WildHistory:
             if n % self.plan.workers == machine - 1
         ]
         self.tell(f"worker {number} begins on machine {machine}")
-        workflows = [_workflow(flow) for flow in {f.name: f for f in self.plan.flows}.values()]
+        workflows = [workflow_of(flow) for flow in {f.name: f for f in self.plan.flows}.values()]
         self._processes.append(WildProcess(self, number, machine, workflows, mine))
 
     def _over(self) -> bool:
@@ -242,19 +238,24 @@ class WildHistory:
     def judge(self, point: str) -> None:
         """Ask the oracle about this durable point, and see whether everything has settled."""
         self.version += 1
-        rows = self.database.rows()
+        rows, ledger = self.database.rows(), self.outcome.ledger
+        seen = len(ledger.calls), len(ledger.landings), len(ledger.undos), len(ledger.sent)
+        if rows is self._judged and seen == self._ledger_seen:
+            return
+        self._judged, self._ledger_seen = rows, seen
         self.outcome.points += 1
         if self._told:
             self._tell_records(rows)
-        self._note(self._oracle.judge(rows, self.outcome.ledger), point)
+        self._note(self._oracle.judge(rows, ledger), point)
         fenced = {row["worker"] for row in rows["session"] if row["fenced"] is not None}
         for process in self._processes:
             if process.stopped and not process.asleep and f"worker {process.number}" in fenced:
                 process.taken_over()
         executions = rows["execution"]
-        if not self._settled and not self._sending and len(executions) == len(self._flows):
-            if all(_settled(row) for row in executions):
-                self._settle()
+        if self._settled or self._sending or len(executions) < len(self._flows):
+            return
+        if all(_settled(row) for row in executions):
+            self._settle()
 
     def _settle(self) -> None:
         self._settled = True
@@ -347,9 +348,7 @@ class WildHistory:
         self._sending -= 1
         self.judge("the last message")
 
-    async def _deliver(
-        self, key: str, channel: str, id: str, raw: bytes, patiently: bool
-    ) -> None:
+    async def _deliver(self, key: str, channel: str, id: str, raw: bytes, patiently: bool) -> None:
         """Send until it is durable or cannot be; `patiently`: until the execution exists, too."""
         while True:
             try:
@@ -393,7 +392,8 @@ class Unsettled(Exception):
     """A history that does not end in the time that is more than enough."""
 
 
-def _workflow(flow: Flow) -> Workflow[..., Any]:
+def workflow_of(flow: Flow) -> Workflow[..., Any]:
+    """The workflow that a flow calls."""
     target, _, _ = taken(flow.call(), "a simulation")
     return cast("Workflow[..., Any]", target)
 

@@ -27,21 +27,24 @@ from .simulation import Time
 from .troubles import Chance, Trouble, Woe
 from .wild import MOMENT, WildClock, WildStore, WildWorld
 
-LEASE_SECONDS = 3.0
+LEASE_SECONDS = 6.0
 AGAIN_SECONDS = 0.3
-PAUSE_SECONDS = (0.001, 0.1, 1.5, 5.0, 20.0)  # the later ones outlast the lease
-MONOTONIC_SECONDS = (2.0, 5.0, 100.0)
+PAUSE_SECONDS = (0.001, 0.1, 1.5, 9.0, 25.0)  # the later ones outlast the lease
+MONOTONIC_SECONDS = (3.0, 7.0, 100.0)
+_APART = ("register", "serves", "define", "keep", "suspect")  # no row of an execution changes
 WALL_SECONDS = (2.0, -2.0, 3600.0, -20.0)
 
 
 class Around(Protocol):
     """What a process asks of its history."""
 
-    time: Time
     chance: Chance
     database: Database
     pace: float
     version: int  # another after every durable point
+
+    @property
+    def time(self) -> Time: ...
 
     def outside(self, execution: str) -> Outside: ...
 
@@ -109,7 +112,10 @@ class WildProcess:
         )
         inner = around.database.store(number, self.time.database)
         self.engine = WildEngine(
-            identity, WildStore(self, inner).port(), WildWorld(self, around.outside), WildClock(self)
+            identity,
+            WildStore(self, inner).port(),
+            WildWorld(self, around.outside),
+            WildClock(self),
         )
         self.main = self.loop.create_task(self._main())
 
@@ -172,7 +178,8 @@ class WildProcess:
 
     def durable(self, operation: str) -> None:
         """Something was committed, or has arrived outside: it is judged."""
-        self.around.judge(f"{operation} of worker {self.number}")
+        if operation not in _APART:
+            self.around.judge(f"{operation} of worker {self.number}")
 
     def orphan(self, operation: str, args: tuple[Any, ...], seconds: float) -> None:
         """See `Process` in `wild.py`."""
