@@ -147,9 +147,10 @@ class Campaign:
         """Make a failure short, and tell it. Short is the same kind of failure, not just any."""
         kind = _kind(wrong[0])
 
-        def fails(choices: tuple[int, ...]) -> bool:
-            told = play(self._flows, self._database, Replay(choices)).wrong
-            return any(_kind(what) == kind for what in told)
+        def fails(choices: tuple[int, ...]) -> tuple[int, ...] | None:
+            outcome = play(self._flows, self._database, Replay(choices))
+            same = any(_kind(what) == kind for what in outcome.wrong)
+            return outcome.choices if same else None
 
         choices = Shrinker(fails).shrink(found)
         outcome = self.replay(choices)
@@ -227,4 +228,6 @@ def quietly() -> Generator[None]:
 
 def _kind(wrong: str) -> str:
     """What a failure is about, without names and numbers."""
+    if wrong.startswith("worker "):  # what it died of
+        return wrong.partition(": ")[2].partition("(")[0]
     return wrong.partition(":")[0]

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-RUNS_MAX = 600
+RUNS_MAX = 400
 """Histories that making one failure short may cost."""
 
 
@@ -85,13 +85,16 @@ def trimmed(choices: Sequence[int]) -> tuple[int, ...]:
 
 
 class Shrinker:
-    """Makes a failing list of choices short, then small; `fails` plays a list.
+    """Makes a failing list of choices short, then small. `fails` plays a list, and gives back those
+    of its choices that were asked for, if the history fails; else None.
 
     Greedy, after Zeller and Hildebrandt (2002), "Simplifying and isolating failure-inducing input":
     cut parts out, put zeros, put less, again until nothing helps.
     """
 
-    def __init__(self, fails: Callable[[tuple[int, ...]], bool], runs_max: int = RUNS_MAX) -> None:
+    def __init__(
+        self, fails: Callable[[tuple[int, ...]], tuple[int, ...] | None], runs_max: int = RUNS_MAX
+    ) -> None:
         self._fails, self._left = fails, runs_max
         self._known: set[tuple[int, ...]] = set()
         self.best: tuple[int, ...] = ()
@@ -99,6 +102,8 @@ class Shrinker:
     def shrink(self, choices: Sequence[int]) -> tuple[int, ...]:
         """The shortest list found that still fails; it is the one that is given, at worst."""
         self.best = trimmed(choices)
+        if self._try(()):  # no fault is needed
+            return self.best
         before: tuple[int, ...] | None = None
         while before != self.best and self._left > 0:
             before = self.best
@@ -112,10 +117,13 @@ class Shrinker:
             return False
         self._known.add(found)
         self._left -= 1
-        if (len(found), found) < (len(self.best), self.best) and self._fails(found):
-            self.best = found
-            return True
-        return False
+        if (len(found), found) >= (len(self.best), self.best):
+            return False
+        used = self._fails(found)
+        if used is None:
+            return False
+        self.best = min(found, used, key=lambda each: (len(each), each))
+        return True
 
     def _cut(self) -> None:
         for size in (16, 8, 4, 3, 2, 1):

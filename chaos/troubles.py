@@ -100,7 +100,13 @@ _FITTING: Mapping[tuple[str, Edge], tuple[Woe, ...]] = {
 
 DISTANCE = 60
 """Boundaries to the next trouble: fewer than this."""
-FAVOURED_DISTANCE = 6
+FAVOURED: tuple[Woe, ...] = (
+    *KINDS,
+    *(3 * (Kind.HANGS, Trouble.PROBE_IN_DOUBT, Trouble.PROBE_LATE)),
+    *(3 * (Trouble.MESSAGE_TWICE, Trouble.MESSAGE_LATE)),
+)
+"""What a history may favour; what fits seldom is favoured more often."""
+FAVOURED_DISTANCE = 3
 TROUBLES_MAX = 6
 
 

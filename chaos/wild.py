@@ -235,7 +235,7 @@ class WildWorld:
         process = self._process
         if woe is Kind.CRASH_SENT:
             self._send(invocation, self._late())
-        await suffer(process, Kind.CRASH if woe is Kind.CRASH_SENT else woe, f"before {where}")
+        await suffer(process, woe, f"before {where}")
         if woe is Kind.RAISES:
             raise ConnectionError("no connection")
         if woe is Kind.HANGS:

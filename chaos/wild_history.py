@@ -31,7 +31,7 @@ from .outside import Outside
 from .quick import NeverWaits, QuickLoop
 from .simulation import EPOCH, NothingLeft, Time
 from .story import Happening, records_in_words
-from .troubles import KINDS, Chance, Trouble, Woe
+from .troubles import FAVOURED, Chance, Trouble, Woe
 from .wild_process import WildProcess
 
 SECONDS_MAX = 1800
@@ -69,7 +69,7 @@ def draw_plan(source: Source, flows: Sequence[Flow]) -> Plan:
     """How many workers, which flows, and which trouble is favoured."""
     shape = source.choose(len(SHAPES) * len(PACES))
     workers, executions = SHAPES[shape % len(SHAPES)]
-    favoured = source.choose(len(KINDS) + 1)
+    favoured = source.choose(len(FAVOURED) + 1)
     left = list(flows)
     chosen: list[Flow] = []
     while len(chosen) < executions and left:
@@ -78,7 +78,7 @@ def draw_plan(source: Source, flows: Sequence[Flow]) -> Plan:
         if flow.tables:  # of the author's own: its check knows of one execution
             left.remove(flow)
     pace = PACES[shape // len(SHAPES)]
-    return Plan(workers, tuple(chosen), KINDS[favoured - 1] if favoured else None, pace)
+    return Plan(workers, tuple(chosen), FAVOURED[favoured - 1] if favoured else None, pace)
 
 
 class WildOutcome:
@@ -105,7 +105,9 @@ class WildOutcome:
 
 
 class WildHistory:
-    """One history. `told`: write down what happens, in words; slower."""
+    """One history; it ends at the first broken rule. `told`: what happens is written down in words,
+    which is slower.
+    """
 
     def __init__(
         self, flows: Sequence[Flow], database: Database, source: Source, told: bool = False
@@ -151,9 +153,10 @@ class WildHistory:
         self._post = self.database.store(CLIENT, self.time.database)
         try:
             self._begin()
-            while not self._over():
+            while not (self._over() or outcome.broken):
                 self._go_on()
-            self._note(self._oracle.settle(self.database.whole(), outcome.ledger), "the end")
+            if not outcome.broken:
+                self._note(self._oracle.settle(self.database.whole(), outcome.ledger), "the end")
         except (NothingLeft, NeverWaits, Unsettled) as hang:
             outcome.defects.append(f"{type(hang).__name__}: {hang}")
         finally:

@@ -149,7 +149,7 @@ class WildProcess:
         """Die, stop, or let others do what they do, without waiting for it."""
         one_of, around = self.chance.one_of, self.around
         around.tell(f"worker {self.number}: {woe} {where}")
-        if woe is Kind.CRASH:
+        if woe in (Kind.CRASH, Kind.CRASH_SENT):
             self.die()
         elif woe in (Kind.STOPPED, Kind.ASLEEP):
             self._stop(0.0, woe is Kind.ASLEEP)
@@ -239,4 +239,7 @@ class WildProcess:
         self.dead = True
         self.around.database.kill(self.number)
         self.loop.abandon()
-        return [f"worker {self.number}: {defect}" for defect in defects]
+        found = [f"worker {self.number}: {defect}" for defect in defects]
+        for defect in found:
+            self.around.tell(f"DEFECT: {defect}")
+        return found
