@@ -276,7 +276,6 @@ class Worker:
 
     async def _load(self, claimed: Claimed) -> None:
         row, program = claimed.row, self.programs[claimed.row.net]
-        self._outrun(row)
         instance = loading.load(program, claimed, self.session)
         value = loading.values_of(program)
         instance.state = await loading.resolve(self.store, row.id, instance.state, value)
@@ -288,14 +287,6 @@ class Worker:
             self.driver.stall(instance, f"recovered {row.recoveries} times without progress")
         elif self.quarantine.admit(instance, not _is_innocent(claimed)):
             self._begin(instance)
-
-    def _outrun(self, row: ExecutionRow) -> None:
-        """Answer a creation under way here: another has made this execution, and it was claimed."""
-        newborn = self.instances.get(row.key)
-        if newborn is not None and newborn.id == 0:
-            self._forget(newborn)
-            if newborn.created is not None:
-                newborn.created(row)
 
     def _begin(self, instance: Instance) -> None:
         """Let a claimed execution go on: what was called when it was lost is in doubt."""
