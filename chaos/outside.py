@@ -32,6 +32,7 @@ class Request:
         self._error: Exception | None = None
         self._result: Any = None
         self.done = False
+        self.cut = False  # whoever makes it dies in the middle of it
 
     def land(self) -> None:
         """Come about: the effect happens now, or is refused."""

@@ -206,6 +206,9 @@ class PortedWorld:
         request = self._send(invocation, LATENCY_SECONDS)
         while not request.done:
             await asyncio.sleep(LATENCY_SECONDS)
+            if request.cut:
+                self._process.die()
+                await self._process.able()
         return request.answer()
 
     def _send(self, invocation: Invocation, seconds: float) -> Request:

@@ -1,0 +1,248 @@
+"""A trial: a user's workflow in a fake world, without a fault first and then with every one.
+
+What goes wrong is data (`faults.py`), what is wrong with it is judged in `judging.py`. Nothing is
+printed here, and no file is written.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..model.compiler import compile_workflow
+from ..model.language import bodies as functions
+from ..model.language.calls import Call
+from ..model.language.effects import Effect as Class
+from ..model.language.steps import Step
+from ..model.language.workflows import Workflow
+from ..model.program import Program
+from ..model.values import Value
+from . import errors
+from .bodies import Bodies
+from .fakes import Fakes, World
+from .faults import Edge, Fault, Kind, Point, single_faults
+from .guard import Unsafe, guarded
+from .history import Flow, History, Message, Outcome, play, template
+from .judging import Finding, Seen, judge
+from .ports import Gate
+
+_MEMORY = Path("/dev/shm")
+Watch = Callable[[Sequence[Fault]], Iterable[Fault]]
+"""Hands faults on one by one: a progress bar."""
+
+
+class Subject:
+    """A workflow with its input and the world it is tried in."""
+
+    def __init__(
+        self, program: Program, inputs: dict[str, Value], fakes: Fakes | None = None
+    ) -> None:
+        self.program, self.inputs, self.fakes = program, inputs, fakes
+        self.last: Bodies | None = None  # the receivers of the history that was begun last
+
+    @classmethod
+    def of(cls, call: Coroutine[Any, Any, Any], fakes: Fakes | None = None) -> Subject:
+        """What `workflow(arguments)` calls."""
+        if not isinstance(call, Call) or not isinstance(call.target, Workflow):
+            raise errors.no_world(f"{call!r} is no call of a workflow", "")
+        _, args, kwargs = call.take()
+        program = compile_workflow(call.target)
+        return cls(program, program.sealed(call.target.bind(args, kwargs)), fakes)
+
+    @property
+    def name(self) -> str:
+        """The workflow's name."""
+        return self.program.workflow.name
+
+    @property
+    def where(self) -> str:
+        """The line of its definition."""
+        return functions.where_is(self.program.workflow.fn)
+
+    def steps(self) -> list[Step[..., Any]]:
+        """Every step it calls, once."""
+        return list({step.fn: step for step in self.program.steps.values()}.values())
+
+    def call(self) -> Coroutine[Any, Any, Any]:
+        """A call of it, with values of its own."""
+        values = tuple(self.inputs[name].get() for name in self.program.inputs)
+        args, kwargs = functions.spread(self.program.workflow.signature, values)
+        return self.program.workflow(*args, **kwargs)
+
+    def outside(self, gate: Gate) -> Bodies:
+        """The receivers of a new history, in a new world."""
+        self.last = Bodies(self.program, gate)
+        self.last.cast.given(self.fill(self.last.world))
+        return self.last
+
+    def fill(self, world: World) -> dict[Any, Any]:
+        """Make a world ready; what stands in for what."""
+        if self.fakes is None:
+            return {}
+        where = functions.where_is(self.fakes)
+        try:
+            with guarded():
+                given = self.fakes(world)
+        except Unsafe as did:
+            raise errors.unsafe("fakes", str(did), where) from None
+        except Exception as error:
+            raise errors.no_world(f"`fakes` raised {error!r}", where) from error
+        if given is None:
+            return {}
+        if not isinstance(given, dict):
+            raise errors.no_world(f"`fakes` returned {given!r}", where)
+        self._known(given, where)
+        return given
+
+    def _known(self, given: dict[Any, Any], where: str) -> None:
+        for key in given:
+            if not callable(getattr(key, "fn", None)):
+                raise errors.no_world(f"{key!r} is no step, undo or probe", where)
+            if isinstance(key, Step) and key.effect is Class.TRANSACTIONAL:
+                what = f"{key.name} is transactional: its body runs in the simulated store"
+                raise errors.no_world(what, where)
+
+    def must_be_safe(self) -> None:
+        """Refuse to run bodies with effects that nobody spoke of."""
+        if self.fakes is not None:
+            return
+        for step in self.steps():
+            if step.effect not in (Class.PURE, Class.OBSERVE, Class.TRANSACTIONAL):
+                raise errors.not_said(step.name, str(step.effect), functions.where_is(step.fn))
+
+    def flow(self) -> Flow:
+        """The workflow as the histories play it."""
+        world = World()
+        self.fill(world)
+        sent = [
+            Message(s.at, s.signal, s.value, f"m-{n}") for n, s in enumerate(world.sendings, 1)
+        ]
+        return Flow(
+            self.name,
+            self.call,
+            messages=sent,
+            tables=tuple(world.tables),
+            outside=self.outside,
+            skips=True,
+        )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A fault that brings something about that must not be; others like it are only counted."""
+
+    fault: Fault | None
+    finding: Finding
+    like: int
+
+
+@dataclass
+class Trial:
+    """What a trial showed."""
+
+    subject: Subject
+    calm: Seen
+    histories: int = 0
+    points: int = 0
+    ends: Counter[str] = field(default_factory=Counter[str])
+    failures: list[Failure] = field(default_factory=list[Failure])
+
+
+class Stage:
+    """Plays histories of one subject in a folder of its own, in memory where there is a place."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        place = str(_MEMORY) if _MEMORY.is_dir() else None
+        self._folder = tempfile.TemporaryDirectory(prefix="perdure-trial-", dir=place)
+        self.folder = Path(self._folder.name)
+        self.flow = subject.flow()
+        self._empty = template(self.folder, self.flow)
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+    def play(self, fault: Fault | None = None) -> Seen:
+        """One history, judged by the oracle; refused where a body reached for the real world."""
+        return self.seen(lambda: play(self.flow, self._empty, self.folder, fault))
+
+    def told(self, make: Callable[[Flow, Path], History]) -> Seen:
+        """One history of a kind of its own."""
+        path = self.folder / "told.db"
+        path.unlink(missing_ok=True)
+        path.write_bytes(self._empty.read_bytes())
+        return self.seen(lambda: make(self.flow, path).run())
+
+    def seen(self, run: Callable[[], Outcome]) -> Seen:
+        """What is to be seen of a history."""
+        outcome = run()
+        played = self.subject.last
+        assert played is not None
+        for step, did in played.unsafe:
+            found = next((s for s in self.subject.steps() if s.name == step), None)
+            where = functions.where_is(found.fn) if found else ""
+            raise errors.unsafe(step, did, where)
+        return Seen(outcome, played.world)
+
+    def calm(self) -> Seen:
+        """The run without a fault, played twice: what differs then says nothing later."""
+        first, second = self.play(), self.play()
+        if not first.outcome.status or first.outcome.status == "active":
+            why = "; ".join(first.outcome.defects) or "it is still active"
+            raise errors.without_end(why.split(":")[0], self.subject.where)
+        if first.told != second.told:
+            raise errors.unlike(first.told, second.told, self.subject.where)
+        return first
+
+
+def try_out(subject: Subject, watch: Watch = iter, also: Callable[[Seen], list[Finding]] | None = None) -> Trial:
+    """Play every single fault of a workflow; the failures, one for each cause, the plainest first.
+
+    `also` judges each history by a claim of the caller's.
+    """
+    with Stage(subject) as stage:
+        calm = stage.calm()
+        trial = Trial(subject, calm, 1, len(calm.outcome.points))
+        trial.ends[calm.outcome.status] += 1
+        found: dict[tuple[str, str], list[tuple[Fault | None, Finding]]] = {}
+        plan = list(single_faults(calm.outcome.points))
+        for fault, seen in _histories(stage, calm, watch(plan)):
+            if fault is not None:
+                trial.histories += 1
+                trial.ends[seen.outcome.status] += 1
+            for finding in [*judge(seen, calm), *(also(seen) if also else [])]:
+                found.setdefault(finding.kind, []).append((fault, finding))
+    for each in found.values():
+        fault, finding = min(each, key=lambda one: _plainness(one[0]))
+        trial.failures.append(Failure(fault, finding, len(each) - 1))
+    return trial
+
+
+def _histories(
+    stage: Stage, calm: Seen, faults: Iterable[Fault]
+) -> Iterator[tuple[Fault | None, Seen]]:
+    yield None, calm
+    for fault in faults:
+        yield fault, stage.play(fault)
+
+
+_PLAIN = (Kind.CRASH, Kind.LANDS_AND_RAISES, Kind.RAISES, Kind.STOPPED, Kind.HANGS)
+
+
+def _plainness(fault: Fault | None) -> tuple[int, int, int]:
+    """Small for what is told easily: no fault at all, a crash, right behind a call."""
+    if fault is None:
+        return (0, 0, 0)
+    kind = _PLAIN.index(fault.kind) if fault.kind in _PLAIN else len(_PLAIN)
+    behind = fault.boundary.port == "world" and fault.boundary.edge is Edge.AFTER
+    inside = fault.boundary.operation.startswith("inside")
+    return (1 + kind, 0 if behind and not inside else 1, fault.boundary.number)
+
+
