@@ -84,7 +84,8 @@ class Bodies(Outside):
         self.world = World(self._meet)
         self.cast = Cast()
         self.unsafe: list[tuple[str, str]] = []  # step, what it did
-        self.noted: Callable[[str, str, Place], None] = _untold
+        self.noted: Callable[[str, Place], None] = _untold  # told what happens in the world
+        self.arrived: Callable[[Performed], None] = _unseen  # told of every request
         self._running: Performed | None = None
 
     def arrive(self, invocation: Invocation) -> Request:
@@ -94,13 +95,13 @@ class Bodies(Outside):
         told = Called(*said, f"{invocation.arguments!r} {invocation.key}")
         self.ledger.calls.append(told)
         request = Performed(self, told, invocation)
-        self.noted("called", f"{invocation.role} {invocation.site} {invocation.key}", Place("", 0))
+        self.arrived(request)
         return request
 
     def _meet(self, effect: Effect, after: bool) -> None:
         """A boundary within a body: its process may die here."""
         if after:
-            self.noted("happened", effect.name, effect.where)
+            self.noted(effect.name, effect.where)
         running = self._running
         if running is None:  # a transactional step: what becomes of it is the store's to say
             return
@@ -210,12 +211,16 @@ class Performed(Request):
             where = Place(step.fn.__code__.co_filename, step.fn.__code__.co_firstlineno)
             about = tuple(map(str, self.invocation.arguments))
             bodies.world.effects.append(Effect(step.name, about, here, where))
-            bodies.noted("happened", " ".join((step.name, *about)), where)
+            bodies.noted(" ".join((step.name, *about)), where)
         bodies.landed(self, result)
         return result
 
 
-def _untold(kind: str, says: str, where: Place) -> None:
+def _untold(name: str, where: Place) -> None:
+    return None
+
+
+def _unseen(request: Performed) -> None:
     return None
 
 

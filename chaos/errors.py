@@ -77,3 +77,10 @@ def nothing_counted(step: str, where: str) -> TrialRefused:
         "what happens twice is seen in the ledger of the fake world, and it says nothing there",
         'world.happened("charge", order) where the fake charges',
     )
+
+
+def no_replay(what: str, where: str) -> TrialRefused:
+    """A file that cannot be played again."""
+    return TrialRefused(
+        "PD506", what, where, "", "give a file that `perdure chaos` wrote (NAME.replay.json)"
+    )

@@ -6,8 +6,8 @@ same world. Who calls the stand-ins, and who judges the ledger, is not known her
 
 from __future__ import annotations
 
+import inspect
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -20,7 +20,8 @@ T = TypeVar("T")
 Fakes = Callable[["World"], Mapping[Any, Any] | None]
 """Makes a world ready: step, undo or probe -> a function or value that stands in for it."""
 
-_OURS = tuple(f"{Path(__file__).parents[1] / room}{os.sep}" for room in ("chaos", "engine", "model"))
+_HOUSE = Path(__file__).parents[1]
+_OURS = tuple(f"{_HOUSE / room}{os.sep}" for room in ("chaos", "engine", "model"))
 
 
 class Place(NamedTuple):
@@ -64,7 +65,8 @@ class Sending(NamedTuple):
     value: Any
 
 
-HERE: ContextVar[Here] = ContextVar("HERE", default=Here("", "", "", ""))
+HERE: ContextVar[Here] = ContextVar("HERE")
+_NOBODY = Here("", "", "", "")
 
 
 def _as_is(effect: Effect, landed: bool) -> None:
@@ -87,7 +89,7 @@ class World:
         Say what would be wrong to see twice, and about what: `world.happened("charge", order)`. A
         worker may die right before and right after it.
         """
-        effect = Effect(what, tuple(map(str, about)), HERE.get(), theirs())
+        effect = Effect(what, tuple(map(str, about)), HERE.get(_NOBODY), theirs())
         self._meet(effect, False)
         self.effects.append(effect)
         self._meet(effect, True)
@@ -113,11 +115,13 @@ class World:
 
 
 def theirs() -> Place:
-    """The innermost line on the stack that is not of this package."""
-    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage] # a frame is all we need
+    """The line of the user's body that runs: the outermost one that is not of this package."""
+    place, frame = Place("", 0), inspect.currentframe()
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith(_OURS):
-            return Place(file, frame.f_lineno)
+            place = Place(file, frame.f_lineno)
+        elif place.file:
+            return place
         frame = frame.f_back
-    return Place("", 0)
+    return place

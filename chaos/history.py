@@ -344,7 +344,7 @@ class History:
     def _conclude(self) -> None:
         outcome, execution = self.outcome, self._execution()
         outcome.fired, outcome.process_count = self.gate.fired, len(self._processes)
-        outcome.seconds = self.time.now / 1e6
+        outcome.seconds = self.time.passed
         sql = "SELECT site, outcome, decided_by FROM effect ORDER BY intent_seq, key"
         outcome.decided = tuple(
             f"{site} {told}" + (f" by {by}" if by else "")

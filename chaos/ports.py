@@ -47,6 +47,7 @@ class Gate:
         self.points: list[Point] = []
         self._counts: Counter[tuple[str, str]] = Counter()
         self._last = ""
+        self.met: Callable[[Boundary, Kind], None] = _untold
 
     def number(self, port: str, operation: str) -> int:
         """The number of this use of an operation, from 1; 0 where no boundary is (see faults)."""
@@ -65,7 +66,12 @@ class Gate:
             return None
         assert self.fault.kind in (*fitting, Kind.CANCELLED), f"{self.fault} does not fit"
         self.fired = True
+        self.met(boundary, self.fault.kind)
         return self.fault.kind
+
+
+def _untold(boundary: Boundary, kind: Kind) -> None:
+    return None
 
 
 class Process(Protocol):

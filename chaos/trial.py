@@ -6,12 +6,13 @@ printed here, and no file is written.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..model.compiler import compile_workflow
 from ..model.language import bodies as functions
@@ -24,7 +25,7 @@ from ..model.values import Value
 from . import errors
 from .bodies import Bodies
 from .fakes import Fakes, World
-from .faults import Edge, Fault, Kind, Point, single_faults
+from .faults import Edge, Fault, Kind, single_faults
 from .guard import Unsafe, guarded
 from .history import Flow, History, Message, Outcome, play, template
 from .judging import Finding, Seen, judge
@@ -47,11 +48,12 @@ class Subject:
     @classmethod
     def of(cls, call: Coroutine[Any, Any, Any], fakes: Fakes | None = None) -> Subject:
         """What `workflow(arguments)` calls."""
-        if not isinstance(call, Call) or not isinstance(call.target, Workflow):
+        target, args, kwargs = call.take() if isinstance(call, Call) else (None, (), {})
+        if not isinstance(target, Workflow):
             raise errors.no_world(f"{call!r} is no call of a workflow", "")
-        _, args, kwargs = call.take()
-        program = compile_workflow(call.target)
-        return cls(program, program.sealed(call.target.bind(args, kwargs)), fakes)
+        workflow = cast("Workflow[..., Any]", target)
+        program = compile_workflow(workflow)
+        return cls(program, program.sealed(workflow.bind(args, kwargs)), fakes)
 
     @property
     def name(self) -> str:
@@ -66,6 +68,10 @@ class Subject:
     def steps(self) -> list[Step[..., Any]]:
         """Every step it calls, once."""
         return list({step.fn: step for step in self.program.steps.values()}.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """The input as JSON values."""
+        return {name: json.loads(value.raw) for name, value in self.inputs.items()}
 
     def call(self) -> Coroutine[Any, Any, Any]:
         """A call of it, with values of its own."""
@@ -118,9 +124,7 @@ class Subject:
         """The workflow as the histories play it."""
         world = World()
         self.fill(world)
-        sent = [
-            Message(s.at, s.signal, s.value, f"m-{n}") for n, s in enumerate(world.sendings, 1)
-        ]
+        sent = [Message(s.at, s.signal, s.value, f"m-{n}") for n, s in enumerate(world.sendings, 1)]
         return Flow(
             self.name,
             self.call,
@@ -202,10 +206,17 @@ class Stage:
         return first
 
 
-def try_out(subject: Subject, watch: Watch = iter, also: Callable[[Seen], list[Finding]] | None = None) -> Trial:
-    """Play every single fault of a workflow; the failures, one for each cause, the plainest first.
+def spread(faults: Sequence[Fault], count: int) -> list[Fault]:
+    """That many of the faults, as evenly over the run as can be."""
+    if count >= len(faults):
+        return list(faults)
+    return [faults[n * len(faults) // count] for n in range(count)]
 
-    `also` judges each history by a claim of the caller's.
+
+def try_out(subject: Subject, watch: Watch = iter) -> Trial:
+    """Play every single fault of a workflow, or those that `watch` hands on.
+
+    Of the failures there is one for each cause: the one that is told most easily.
     """
     with Stage(subject) as stage:
         calm = stage.calm()
@@ -217,7 +228,7 @@ def try_out(subject: Subject, watch: Watch = iter, also: Callable[[Seen], list[F
             if fault is not None:
                 trial.histories += 1
                 trial.ends[seen.outcome.status] += 1
-            for finding in [*judge(seen, calm), *(also(seen) if also else [])]:
+            for finding in judge(seen, calm):
                 found.setdefault(finding.kind, []).append((fault, finding))
     for each in found.values():
         fault, finding = min(each, key=lambda one: _plainness(one[0]))
@@ -244,5 +255,3 @@ def _plainness(fault: Fault | None) -> tuple[int, int, int]:
     behind = fault.boundary.port == "world" and fault.boundary.edge is Edge.AFTER
     inside = fault.boundary.operation.startswith("inside")
     return (1 + kind, 0 if behind and not inside else 1, fault.boundary.number)
-
-
