@@ -1,8 +1,9 @@
 """Receivers that are the user's own: each request runs a step's body, or what stands in for it.
 
-A body runs at one moment of simulated time, with its `effect_key()`, and its process may die at any
-effect in it. Where a step has a stand-in and its probe or undo has none, the model of `outside.py`
-answers for them: it finds an effect by its key, and closes keys. What is lawful is not said here.
+A body runs at one moment of simulated time, with its `effect_key()`, and its process may die before
+any of its lines. Lines of what it calls are not counted: a receiver does a thing or does not. Where
+a step has a stand-in and its probe or undo has none, the model of `outside.py` answers for them: it
+finds an effect by its key, and closes keys. What is lawful is not said here.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from ..engine.world import Invocation
@@ -23,6 +25,7 @@ from ..specs.ledger import Called, Landing, Undo
 from .fakes import HERE, Effect, Here, Place, World
 from .faults import Boundary, Edge, Kind
 from .guard import Unsafe, guarded
+from .lines import stepping
 from .outside import KeyClosed, Outside, Request
 from .ports import Gate
 from .simulation import NothingLeft, SimLoop, Time, run
@@ -81,12 +84,12 @@ class Bodies(Outside):
     def __init__(self, program: Program, gate: Gate) -> None:
         super().__init__({})
         self.program, self.gate = program, gate
-        self.world = World(self._meet)
+        self.world = World(lambda effect: self.noted(effect.name, effect.where))
         self.cast = Cast()
         self.unsafe: list[tuple[str, str]] = []  # step, what it did
+        self.at = Place("", 0)  # the line of a body that was met last
         self.noted: Callable[[str, Place], None] = _untold  # told what happens in the world
         self.arrived: Callable[[Performed], None] = _unseen  # told of every request
-        self._running: Performed | None = None
 
     def arrive(self, invocation: Invocation) -> Request:
         """Note a request; it comes about when it `land`s."""
@@ -98,44 +101,46 @@ class Bodies(Outside):
         self.arrived(request)
         return request
 
-    def _meet(self, effect: Effect, after: bool) -> None:
-        """A boundary within a body: its process may die here."""
-        if after:
-            self.noted(effect.name, effect.where)
-        running = self._running
-        if running is None:  # a transactional step: what becomes of it is the store's to say
-            return
-        operation = f"inside {running.told.role} {running.told.site}"
-        number = self.gate.number("world", operation) if not after else running.number
-        running.number = number
-        edge = Edge.AFTER if after else Edge.BEFORE
-        if self.gate.meet(Boundary("world", operation, number, edge), (Kind.CRASH,)):
-            running.cut = True
+    def _line(self, request: Performed, line: int) -> None:
+        """A boundary within a body, before one of its lines: its process may die here."""
+        self.at = Place(request.file, line)
+        operation = f"inside {request.told.role} {request.told.site}"
+        boundary = Boundary("world", operation, self.gate.number("world", operation), Edge.BEFORE)
+        if self.gate.meet(boundary, (Kind.CRASH,)):
+            request.cut = True
             raise Died
 
     def perform(self, request: Performed, body: Callable[..., Any]) -> Any:
         """Run a body to its end, at this moment."""
-        invocation = request.invocation
-        step = invocation.step
-        self._running = request
+        own = body in (request.invocation.step.fn, _undo(request.invocation.step))
+        lines = body.__code__ if own and request.told.role != "probe" else None
+        request.file = "" if lines is None else lines.co_filename
 
         def call() -> Any:
-            EFFECT_KEY.set(invocation.key)
-            EFFECT_ORDER.set(invocation.order)
-            HERE.set(Here(invocation.site, step.name, str(step.effect), invocation.key))
-            args, kwargs = _arguments(invocation)
+            _around(request.invocation)
+            args, kwargs = _arguments(request.invocation)
             result = body(*args, **kwargs)
             return _driven(result) if inspect.isawaitable(result) else result
 
         try:
-            with guarded():
+            with guarded(), stepping(lines, partial(self._line, request)):
                 return copy_context().run(call)
         except (Unsafe, NothingLeft) as did:
-            waits = isinstance(did, NothingLeft)
-            self.unsafe.append((step.name, "waits for something outside" if waits else str(did)))
-            raise ConnectionError("there is no real world in a simulation") from None
-        finally:
-            self._running = None
+            raise self._refused(request.invocation, did) from None
+
+    async def within(self, invocation: Invocation) -> Any:
+        """Run a transactional body in its process, in the transaction of its store."""
+        _around(invocation)
+        try:
+            with guarded():
+                return await super().within(invocation)
+        except (Unsafe, NothingLeft) as did:
+            raise self._refused(invocation, did) from None
+
+    def _refused(self, invocation: Invocation, did: BaseException) -> Exception:
+        said = "waits for something outside" if isinstance(did, NothingLeft) else str(did)
+        self.unsafe.append((invocation.step.name, said))
+        return ConnectionError("there is no real world in a simulation")
 
     def standing(self, key: str) -> bool:
         """Something of this key landed, and was not taken back."""
@@ -170,7 +175,7 @@ class Performed(Request):
     def __init__(self, outside: Bodies, told: Called, invocation: Invocation) -> None:
         super().__init__(outside, told, invocation.step.effect, lambda: None)
         self.bodies, self.invocation = outside, invocation
-        self.number = 0
+        self.file = ""  # of the body that runs
 
     def land(self) -> None:
         """Come about, or die on the way."""
@@ -222,6 +227,18 @@ def _untold(name: str, where: Place) -> None:
 
 def _unseen(request: Performed) -> None:
     return None
+
+
+def _around(invocation: Invocation) -> None:
+    """Set what surrounds a body."""
+    step = invocation.step
+    EFFECT_KEY.set(invocation.key)
+    EFFECT_ORDER.set(invocation.order)
+    HERE.set(Here(invocation.site, step.name, str(step.effect), invocation.key))
+
+
+def _undo(step: Step[..., Any]) -> Callable[..., Any] | None:
+    return None if step.undo_step is None else step.undo_step.fn
 
 
 def _arguments(invocation: Invocation) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -69,30 +69,28 @@ HERE: ContextVar[Here] = ContextVar("HERE")
 _NOBODY = Here("", "", "", "")
 
 
-def _as_is(effect: Effect, landed: bool) -> None:
+def _untold(effect: Effect) -> None:
     return None
 
 
 class World:
     """What stands for everything outside; the ledger is `effects`, oldest first."""
 
-    def __init__(self, meet: Callable[[Effect, bool], None] = _as_is) -> None:
+    def __init__(self, told: Callable[[Effect], None] = _untold) -> None:
         self.effects: list[Effect] = []
         self.sendings: list[Sending] = []
         self.tables: list[str] = []
         self.undone: Counter[str] = Counter()
-        self._meet = meet
+        self._told = told
 
     def happened(self, what: str, *about: object) -> None:
         """Note that something happened: money was taken, a mail was sent.
 
-        Say what would be wrong to see twice, and about what: `world.happened("charge", order)`. A
-        worker may die right before and right after it.
+        Say what would be wrong to see twice, and about what: `world.happened("charge", order)`.
         """
         effect = Effect(what, tuple(map(str, about)), HERE.get(_NOBODY), theirs())
-        self._meet(effect, False)
         self.effects.append(effect)
-        self._meet(effect, True)
+        self._told(effect)
 
     def took_back(self, what: str, *about: object) -> None:
         """Note that something that happened was taken back; nothing, where it never happened."""

@@ -1,13 +1,16 @@
 """What the user's own code may not do in a simulation: reach the real world.
 
-An audit hook sees what Python does: connections, processes, threads, files that are written. A
-library in C that opens a connection by itself is not seen. Nothing is undone here: it is refused.
+An audit hook sees what Python does: connections, processes, files that are written; threads are
+refused, and `time.sleep` takes no time. A library in C that opens a connection by itself is not
+seen. Nothing is undone here: it is refused.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -26,8 +29,6 @@ _REFUSED = {
     "os.rename": "renames a file",
     "os.mkdir": "makes a folder",
     "os.rmdir": "removes a folder",
-    "_thread.start_new_thread": "starts a thread",
-    "time.sleep": "sleeps in real time",
 }
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
@@ -63,6 +64,15 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         raise Unsafe(did)
 
 
+def _no_time(seconds: float, /) -> None:
+    """Sleep in simulated time: none passes at the moment of a body."""
+
+
+def _no_thread(self: threading.Thread) -> None:
+    _Watch.did = _Watch.did or "starts a thread"
+    raise Unsafe(_Watch.did)
+
+
 @contextmanager
 def guarded() -> Generator[None]:
     """Run the user's code: what reaches the real world raises `Unsafe`, even where it is caught."""
@@ -70,9 +80,12 @@ def guarded() -> Generator[None]:
         sys.addaudithook(_hook)
         _Watch.installed = True
     _Watch.active, _Watch.did = True, ""
+    sleep, start = time.sleep, threading.Thread.start
+    time.sleep, threading.Thread.start = _no_time, _no_thread
     try:
         yield
     finally:
+        time.sleep, threading.Thread.start = sleep, start
         _Watch.active = False
     if _Watch.did:
         raise Unsafe(_Watch.did)

@@ -293,11 +293,13 @@ class History:
         """Let the next date come now, where all that is left to do is to wait for one."""
         sql = "SELECT wake_at FROM execution WHERE status = 'active' AND owner IS NULL AND key = ?"
         rested = self._eye.execute(sql, (self.flow.key,)).fetchone()
-        if rested is not None:
+        if rested is not None and not self._settled:
             sent = {told.id for told in self.outside.ledger.sent}
             dates = [EPOCH + round(m.at * 1e6) for m in self.flow.messages if m.id not in sent]
             dates += [rested[0]] if rested[0] is not None else []
-            self.time.skip_to(min(dates, default=0))
+            if not dates:
+                raise Unsettled("it waits for a message that nobody sends")
+            self.time.skip_to(min(dates))
 
     def taken_over(self, by: SimProcess | None) -> None:
         """Another process has the execution: whoever was stopped goes on as a zombie."""

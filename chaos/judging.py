@@ -15,7 +15,7 @@ from .fakes import Effect, World
 from .history import Outcome
 
 _ENDED = ("failed", "cancelled")
-_YOURS = (Rule.OUTSIDE, Rule.ONE_LANDING)
+_YOURS = (Rule.OUTSIDE, Rule.ONE_LANDING, Rule.UNDO)
 """What a step of the user's can break; all other rules are the engine's alone."""
 
 
@@ -59,7 +59,7 @@ def _twice(seen: Seen, calm: Seen) -> Iterator[Finding]:
     often = _most(calm.world)
     before = _most(seen.world)
     for name, (count, effect) in before.items():
-        lawful = often[name][0] if name in often else 1
+        lawful = max(1, often[name][0]) if name in often else 1
         if count > lawful:
             yield _double(name, count, lawful, effect)
 

@@ -80,6 +80,11 @@ class Outside:
         answer = self._answers.get(step.name, _nothing)
         return Request(self, told, step.effect, lambda: answer(*invocation.arguments))
 
+    async def within(self, invocation: Invocation) -> Any:
+        """Run the body of a transactional step; it lands with its transaction, or not at all."""
+        args, kwargs = invocation.step.spread(invocation.arguments)
+        return await invocation.step.fn(invocation.tx, *args, **kwargs)
+
     def do(self, told: Called, effect: Effect, answer: Callable[[], Any]) -> Any:
         """Let an effect happen, unless its key is closed or the receiver refuses."""
         if effect is Effect.IDEMPOTENT and told.key in self._standing:

@@ -207,8 +207,7 @@ class PortedWorld:
 
     async def _done(self, invocation: Invocation) -> Any:
         if invocation.tx is not None:
-            args, kwargs = invocation.step.spread(invocation.arguments)
-            return await invocation.step.fn(invocation.tx, *args, **kwargs)
+            return await self._outside.within(invocation)
         request = self._send(invocation, LATENCY_SECONDS)
         while not request.done:
             await asyncio.sleep(LATENCY_SECONDS)

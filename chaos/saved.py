@@ -15,7 +15,7 @@ import msgspec
 from . import errors
 from .faults import Boundary, Edge, Fault, Kind
 from .judging import Finding
-from .story import Happening
+from .telling import Happening
 
 FORMAT = "perdure replay 1"
 

@@ -26,9 +26,9 @@ from ..model.values import ValueRefused
 from . import errors
 from .fakes import Effect, Fakes
 from .faults import Fault
-from .judging import judge
+from .judging import Seen, judge
 from .saved import SavedFault, saved, write
-from .story import story, tell
+from .telling import story, tell
 from .trial import Failure, Stage, Subject, Trial, spread, try_out
 
 T = TypeVar("T")
@@ -167,6 +167,7 @@ def _replayed(subject: Subject, fault: Fault | None) -> str:
 
 
 def _run(subject: Subject) -> Ran:
+    subject.must_be_safe()
     with Stage(subject) as stage:
         seen = stage.calm()
     body = json.loads(bytes(seen.outcome.rows["log"][-1]["body"]))
@@ -186,10 +187,12 @@ def _tried(subject: Subject, step: Step[..., Any] | None, faults_max: int) -> Tr
     def chosen(faults: Sequence[Fault]) -> Iterable[Fault]:
         return spread(faults, faults_max) if faults_max else faults
 
-    trial = try_out(subject, chosen)
-    if step is not None and all(e.here.step != step.name for e in trial.calm.world.effects):
-        raise errors.nothing_counted(step.name, where_is(step.fn))
-    return trial
+    def counted(calm: Seen) -> None:
+        if step is not None and all(e.here.step != step.name for e in calm.world.effects):
+            raise errors.nothing_counted(step.name, where_is(step.fn))
+
+    subject.must_be_safe()
+    return try_out(subject, chosen, counted)
 
 
 def _story(subject: Subject, failure: Failure, count: int, folder: Path | None) -> str:
@@ -226,8 +229,17 @@ def aside(work: Callable[[], T]) -> T:
     """Do it here, or in a thread where an event loop runs here: a simulation has its own."""
     __tracebackhide__ = True
     try:
+        if not _in_a_loop():
+            return work()
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(work).result()
+    except errors.TrialRefused as refused:  # a mistake of theirs: our stack explains nothing
+        raise refused.with_traceback(None) from None
+
+
+def _in_a_loop() -> bool:
+    try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return work()
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(work).result()
+        return False
+    return True

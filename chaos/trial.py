@@ -197,10 +197,11 @@ class Stage:
 
     def calm(self) -> Seen:
         """The run without a fault, played twice: what differs then says nothing later."""
-        first, second = self.play(), self.play()
+        first = self.play()
         if not first.outcome.status or first.outcome.status == "active":
             why = "; ".join(first.outcome.defects) or "it is still active"
-            raise errors.without_end(why.split(":")[0], self.subject.where)
+            raise errors.without_end(why.removeprefix("Unsettled: "), self.subject.where)
+        second = self.play()
         if first.told != second.told:
             raise errors.unlike(first.told, second.told, self.subject.where)
         return first
@@ -213,13 +214,19 @@ def spread(faults: Sequence[Fault], count: int) -> list[Fault]:
     return [faults[n * len(faults) // count] for n in range(count)]
 
 
-def try_out(subject: Subject, watch: Watch = iter) -> Trial:
+def _fine(calm: Seen) -> None:
+    return None
+
+
+def try_out(subject: Subject, watch: Watch = iter, check: Callable[[Seen], None] = _fine) -> Trial:
     """Play every single fault of a workflow, or those that `watch` hands on.
 
-    Of the failures there is one for each cause: the one that is told most easily.
+    Of the failures there is one for each cause: the one that is told most easily. `check` may
+    refuse the run without a fault.
     """
     with Stage(subject) as stage:
         calm = stage.calm()
+        check(calm)
         trial = Trial(subject, calm, 1, len(calm.outcome.points))
         trial.ends[calm.outcome.status] += 1
         found: dict[tuple[str, str], list[tuple[Fault | None, Finding]]] = {}
@@ -244,7 +251,7 @@ def _histories(
         yield fault, stage.play(fault)
 
 
-_PLAIN = (Kind.CRASH, Kind.LANDS_AND_RAISES, Kind.RAISES, Kind.STOPPED, Kind.HANGS)
+_PLAIN = (Kind.CRASH, Kind.CRASH_SENT, Kind.LANDS_AND_RAISES, Kind.RAISES, Kind.STOPPED, Kind.HANGS)
 
 
 def _plainness(fault: Fault | None) -> tuple[int, int, int]:

@@ -1,6 +1,7 @@
 """`chaos` and `replay`: try a user's workflow with every fault, and play a failure again.
 
-What is played and how it is judged is `chaos/trial.py`'s; the story is `chaos/story.py`'s.
+What is played and how it is judged stands in `chaos/trial.py`, the story in `chaos/telling.py`;
+nothing of either is decided here.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ...chaos.fakes import Fakes
 from ...chaos.faults import Fault
 from ...chaos.judging import judge
 from ...chaos.saved import Saved
-from ...chaos.story import Happening, shown_at, story, tell
+from ...chaos.telling import Happening, shown_at, story, tell
 from ...chaos.testing import subject_of
 from ...chaos.trial import Failure, Stage, Subject, Trial, try_out
 from ...model.compiler import compile_workflow

@@ -44,6 +44,7 @@ class Told(History):
     def __init__(self, subject: Subject, flow: Flow, path: Path, fault: Fault | None) -> None:
         super().__init__(flow, path, fault)
         assert isinstance(self.outside, Bodies)
+        self._bodies = self.outside
         self.subject, self.net = subject, subject.program.net
         self.happenings: list[Happening] = []
         self._game: Game | None = None
@@ -83,8 +84,11 @@ class Told(History):
             self._tell(f"{step.name}({shown}) is called{with_key}", where)
 
     def _struck(self, boundary: Boundary, kind: Kind) -> None:
-        site = self.net.site.get(boundary.operation.rpartition(" ")[2])
-        where = _NOWHERE if site is None or boundary.port != "world" else _line(site.span)
+        role, _, name = boundary.operation.partition(" ")
+        site = self.net.site.get(name) if boundary.port == "world" else None
+        where = _NOWHERE if site is None else _line(site.span)
+        if role == "inside":
+            where = self._bodies.at
         self._tell(struck(self._process_count, boundary, kind), where)
 
     def judge(self, point: str) -> None:
@@ -177,7 +181,7 @@ def struck(process: int, boundary: Boundary, kind: Kind) -> str:
 def _side(boundary: Boundary) -> str:
     role, _, site = boundary.operation.partition(" ")
     if boundary.port == "world" and role == "inside":
-        return f"in the middle of {site.partition(' ')[2]}, right {boundary.edge} that effect"
+        return f"in the middle of {site.partition(' ')[2]}, before this line"
     if boundary.port == "world":
         return _SIDES[role, boundary.edge].format(site)
     if boundary.port == "store":
