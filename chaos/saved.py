@@ -16,6 +16,7 @@ from . import errors
 from .faults import Boundary, Edge, Fault, Kind
 from .judging import Finding
 from .telling import Happening
+from .trial import Faults
 
 FORMAT = "perdure replay 1"
 
@@ -59,7 +60,7 @@ class Saved(msgspec.Struct, frozen=True):
     fakes: str  # FILE:NAME, "" for none
     input: dict[str, Any]
     net: str  # digest: of another one the fault may not be there
-    fault: SavedFault | None
+    faults: tuple[SavedFault, ...]
     rule: str
     step: str
     says: str
@@ -84,12 +85,12 @@ def saved(
     fakes: str,
     input: dict[str, Any],
     net: str,
-    fault: Fault | None,
+    faults: Faults,
     finding: Finding,
     happenings: Sequence[Happening],
 ) -> Saved:
     """What is written about a failure."""
-    stored = None if fault is None else SavedFault.of(fault)
+    stored = tuple(map(SavedFault.of, faults))
     what = (finding.rule, finding.step, finding.says)
     told = steps_of(happenings)
     return Saved(FORMAT, target, fakes, input, net, stored, *what, told)
@@ -107,8 +108,8 @@ def read(path: Path) -> Saved:
     """Read it back; refused (PD506) when it is none."""
     try:
         one = msgspec.json.decode(path.read_bytes(), type=Saved)
-        if one.fault is not None:
-            one.fault.fault()
+        for fault in one.faults:
+            fault.fault()
     except OSError as error:
         raise errors.no_replay(str(error.strerror or error), str(path)) from error
     except (msgspec.MsgspecError, ValueError) as error:
@@ -130,8 +131,9 @@ def as_test(one: Saved, module: str, workflow: str, fakes: tuple[str, str]) -> s
     lines += [f"def test_{one.name}() -> None:", f'    """{_plain(one.says)}."""']
     lines += ["    replayed(", f"        {workflow},", f"        input={one.input!r},"]
     lines += [f"        fakes={fakes[1] or None},"]
-    fault = None if one.fault is None else tuple(msgspec.structs.astuple(one.fault))
-    lines += [f"        fault={fault!r},", "    )"]
+    lines += ["        faults=["]
+    lines += [f"            {msgspec.structs.astuple(fault)!r}," for fault in one.faults]
+    lines += ["        ],", "    )"]
     return "\n".join(lines) + "\n"
 
 

@@ -20,10 +20,10 @@ from ..specs.game import Game
 from ..specs.game import Net as Stored
 from .bodies import Bodies, Performed
 from .fakes import Place
-from .faults import Boundary, Edge, Fault, Kind
+from .faults import Boundary, Edge, Kind
 from .history import Flow, History
 from .judging import Finding
-from .trial import Stage, Subject
+from .trial import Faults, Stage, Subject
 
 _NOWHERE = Place("", 0)
 _STARTED, _FINISHED, _CLAIMED, _STALLED = 0, 11, 12, 13
@@ -41,8 +41,8 @@ class Happening(NamedTuple):
 class Told(History):
     """A history that notes everything that happens in it."""
 
-    def __init__(self, subject: Subject, flow: Flow, path: Path, fault: Fault | None) -> None:
-        super().__init__(flow, path, fault)
+    def __init__(self, subject: Subject, flow: Flow, path: Path, faults: Faults) -> None:
+        super().__init__(flow, path, *faults)
         assert isinstance(self.outside, Bodies)
         self._bodies = self.outside
         self.subject, self.net = subject, subject.program.net
@@ -212,12 +212,12 @@ def shown(place: Place) -> str:
     return f"{path.as_posix()}:{place.line}" if place.file else ""
 
 
-def tell(subject: Subject, fault: Fault | None) -> list[Happening]:
+def tell(subject: Subject, faults: Faults) -> list[Happening]:
     """Play one history once more, and tell it."""
     told: list[Told] = []
 
     def make(flow: Flow, path: Path) -> History:
-        told.append(Told(subject, flow, path, fault))
+        told.append(Told(subject, flow, path, faults))
         return told[0]
 
     with Stage(subject) as stage:

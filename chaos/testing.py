@@ -25,11 +25,11 @@ from ..model.language.workflows import Workflow
 from ..model.values import ValueRefused
 from . import errors
 from .fakes import Effect, Fakes
-from .faults import Fault
 from .judging import Seen, judge
+from .pairs import spread
 from .saved import SavedFault, saved, write
 from .telling import story, tell
-from .trial import Failure, Stage, Subject, Trial, spread, try_out
+from .trial import Failure, Faults, Stage, Subject, Trial, try_out
 
 T = TypeVar("T")
 
@@ -125,16 +125,16 @@ def replayed(
     *,
     input: Mapping[str, Any],
     fakes: Fakes | None,
-    fault: tuple[str, str, int, str, str] | None,
+    faults: Sequence[tuple[str, str, int, str, str]],
 ) -> None:
-    """Claim that a fault which was found to do harm does none any more.
+    """Claim that faults which were found to do harm do none any more.
 
-    Fails too when the fault is never met: the workflow has another shape now, and the claim has to
+    Fails too when they are never met: the workflow has another shape now, and the claim has to
     be found anew.
     """
     __tracebackhide__ = True
     subject = subject_of(workflow, input, fakes)
-    planned = None if fault is None else SavedFault(*fault).fault()
+    planned = tuple(SavedFault(*fault).fault() for fault in faults)
     broken = aside(partial(_replayed, subject, planned))
     if broken:
         raise ClaimBroken(broken) from None
@@ -156,14 +156,15 @@ def subject_of(
     return Subject(program, values, fakes)
 
 
-def _replayed(subject: Subject, fault: Fault | None) -> str:
+def _replayed(subject: Subject, faults: Faults) -> str:
     with Stage(subject) as stage:
         calm = stage.calm()
-        seen = stage.play(fault)
-    if fault is not None and not seen.outcome.fired:
-        return f"{fault}: never met in {subject.name}, which has another shape now; find it anew"
+        seen = stage.play(*faults)
+    if faults and not seen.outcome.fired:
+        told = ", then ".join(map(str, faults))
+        return f"{told}: never met in {subject.name}, which has another shape now; find it anew"
     found = judge(seen, calm)
-    return story(subject, found[0], tell(subject, fault)) if found else ""
+    return story(subject, found[0], tell(subject, faults)) if found else ""
 
 
 def _run(subject: Subject) -> Ran:
@@ -184,8 +185,8 @@ def _run(subject: Subject) -> Ran:
 
 
 def _tried(subject: Subject, step: Step[..., Any] | None, faults_max: int) -> Trial:
-    def chosen(faults: Sequence[Fault]) -> Iterable[Fault]:
-        return spread(faults, faults_max) if faults_max else faults
+    def chosen(plan: Sequence[Faults]) -> Iterable[Faults]:
+        return spread(plan, faults_max) if faults_max else plan
 
     def counted(calm: Seen) -> None:
         if step is not None and all(e.here.step != step.name for e in calm.world.effects):
@@ -196,7 +197,7 @@ def _tried(subject: Subject, step: Step[..., Any] | None, faults_max: int) -> Tr
 
 
 def _story(subject: Subject, failure: Failure, count: int, folder: Path | None) -> str:
-    happenings = tell(subject, failure.fault)
+    happenings = tell(subject, failure.faults)
     told = story(subject, failure.finding, happenings)
     more = [f"  {failure.like} more faults lead to the same"] if failure.like else []
     more += [f"  {count - 1} more findings of other kinds"] if count > 1 else []
@@ -214,9 +215,9 @@ def _saved(subject: Subject, failure: Failure, folder: Path) -> Path:
         fakes,
         subject.as_json(),
         subject.program.net.digest,
-        failure.fault,
+        failure.faults,
         failure.finding,
-        tell(subject, failure.fault),
+        tell(subject, failure.faults),
     )
     return write(one, folder)
 

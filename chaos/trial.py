@@ -29,11 +29,15 @@ from .faults import Edge, Fault, Kind, single_faults
 from .guard import Unsafe, guarded
 from .history import Flow, History, Message, Outcome, play, template
 from .judging import Finding, Seen, judge
+from .pairs import BOUNDARIES_MAX, spread
 from .ports import Gate
 
 _MEMORY = Path("/dev/shm")
-Watch = Callable[[Sequence[Fault]], Iterable[Fault]]
-"""Hands faults on one by one: a progress bar."""
+Faults = tuple[Fault, ...]
+"""What goes wrong in one history, in this order; nothing in a calm one."""
+
+Watch = Callable[[Sequence[Faults]], Iterable[Faults]]
+"""Hands them on one by one: all or some, with a progress bar or without."""
 
 
 class Subject:
@@ -137,9 +141,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class Failure:
-    """A fault that brings something about that must not be; others like it are only counted."""
+    """Faults that bring something about that must not be; others like it are only counted."""
 
-    fault: Fault | None
+    faults: Faults
     finding: Finding
     like: int
 
@@ -173,9 +177,9 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._folder.cleanup()
 
-    def play(self, fault: Fault | None = None) -> Seen:
+    def play(self, *faults: Fault) -> Seen:
         """One history, judged by the oracle; refused where a body reached for the real world."""
-        return self.seen(lambda: play(self.flow, self._empty, self.folder, fault))
+        return self.seen(lambda: play(self.flow, self._empty, self.folder, *faults))
 
     def told(self, make: Callable[[Flow, Path], History]) -> Seen:
         """One history of a kind of its own."""
@@ -207,58 +211,61 @@ class Stage:
         return first
 
 
-def spread(faults: Sequence[Fault], count: int) -> list[Fault]:
-    """That many of the faults, as evenly over the run as can be."""
-    if count >= len(faults):
-        return list(faults)
-    return [faults[n * len(faults) // count] for n in range(count)]
-
-
 def _fine(calm: Seen) -> None:
     return None
 
 
-def try_out(subject: Subject, watch: Watch = iter, check: Callable[[Seen], None] = _fine) -> Trial:
+def try_out(
+    subject: Subject, watch: Watch = iter, check: Callable[[Seen], None] = _fine, crashes: int = 1
+) -> Trial:
     """Play every single fault of a workflow, or those that `watch` hands on.
 
-    Of the failures there is one for each cause: the one that is told most easily. `check` may
-    refuse the run without a fault.
+    `crashes` is how many faults a history has at most: a second one falls on what the first brought
+    about. Of the failures there is one for each cause: the one that is told most easily. `check`
+    may refuse the run without a fault.
     """
+    found: dict[tuple[str, str], list[tuple[Faults, Finding]]] = {}
     with Stage(subject) as stage:
         calm = stage.calm()
         check(calm)
         trial = Trial(subject, calm, 1, len(calm.outcome.points))
         trial.ends[calm.outcome.status] += 1
-        found: dict[tuple[str, str], list[tuple[Fault | None, Finding]]] = {}
-        plan = list(single_faults(calm.outcome.points))
-        for fault, seen in _histories(stage, calm, watch(plan)):
-            if fault is not None:
+        for finding in judge(calm, calm):
+            found.setdefault(finding.kind, []).append(((), finding))
+        plan: list[Faults] = [(fault,) for fault in single_faults(calm.outcome.points)]
+        for _ in range(crashes):
+            behind: list[Faults] = []
+            for faults in watch(plan):
+                seen = stage.play(*faults)
                 trial.histories += 1
                 trial.ends[seen.outcome.status] += 1
-            for finding in judge(seen, calm):
-                found.setdefault(finding.kind, []).append((fault, finding))
+                for finding in judge(seen, calm):
+                    found.setdefault(finding.kind, []).append((faults, finding))
+                behind += [(*faults, then) for then in _behind(seen.outcome)]
+            plan = behind
     for each in found.values():
-        fault, finding = min(each, key=lambda one: _plainness(one[0]))
-        trial.failures.append(Failure(fault, finding, len(each) - 1))
+        faults, finding = min(each, key=lambda one: _plainness(one[0]))
+        trial.failures.append(Failure(faults, finding, len(each) - 1))
     return trial
 
 
-def _histories(
-    stage: Stage, calm: Seen, faults: Iterable[Fault]
-) -> Iterator[tuple[Fault | None, Seen]]:
-    yield None, calm
-    for fault in faults:
-        yield fault, stage.play(fault)
+def _behind(outcome: Outcome) -> Iterator[Fault]:
+    """The faults that can come behind those of a history: at so many of its later points."""
+    if outcome.fired_at:
+        points = outcome.points[outcome.fired_at[-1] + 1 :]
+        yield from single_faults(spread(points, BOUNDARIES_MAX))
 
 
 _PLAIN = (Kind.CRASH, Kind.CRASH_SENT, Kind.LANDS_AND_RAISES, Kind.RAISES, Kind.STOPPED, Kind.HANGS)
 
 
-def _plainness(fault: Fault | None) -> tuple[int, int, int]:
-    """Small for what is told easily: no fault at all, a crash, right behind a call."""
-    if fault is None:
-        return (0, 0, 0)
+def _plainness(faults: Faults) -> tuple[int, ...]:
+    """Small for what is told easily: no fault at all, one, a crash, right behind a call."""
+    return (len(faults), *(part for fault in faults for part in _plain(fault)))
+
+
+def _plain(fault: Fault) -> tuple[int, int, int]:
     kind = _PLAIN.index(fault.kind) if fault.kind in _PLAIN else len(_PLAIN)
     behind = fault.boundary.port == "world" and fault.boundary.edge is Edge.AFTER
     inside = fault.boundary.operation.startswith("inside")
-    return (1 + kind, 0 if behind and not inside else 1, fault.boundary.number)
+    return (kind, 0 if behind and not inside else 1, fault.boundary.number)

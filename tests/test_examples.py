@@ -111,19 +111,20 @@ async def leave(employee: str) -> bool:
     got = await answer.wait()
     return got.approved
 '''
+TRIAL = """perdure chaos shop/booking.py:book --input '{"trip": "Rome"}'"""
 # Lines that answer with another code than 0 here, and why.
 CODES = {
     "perdure resume order-17": 1,  # it is in doubt, not stalled
     "perdure wait order-17 --timeout 60": 3,  # it stays in doubt
     # They find what is wrong with it.
-    """perdure chaos shop/booking.py:book --input '{"trip": "Rome"}'""": 1,
-    """perdure chaos shop/booking.py:book --input '{"trip": "Rome"}' --histories 20 --seed 7""": 1,
+    TRIAL: 1,
+    f"{TRIAL} --crashes 2 --histories 20": 1,
     "perdure replay book_twice_pay.replay.json": 1,
 }
 # Lines that may find nothing: nothing is stalled here.
 SILENT = ("perdure list --status stalled", "perdure resume --workflow")
 SERVERS = ("perdure worker", "perdure docs serve", "perdure wait order-17")
-ELSEWHERE = ("perdure demo",)  # has tests of its own
+ELSEWHERE = ("perdure demo", "perdure chaos --kill")  # has tests of its own
 
 
 def commands(page: Path) -> list[str]:
@@ -171,8 +172,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         done = run(folder, "perdure", *words)
         assert done.returncode == 0, done.stderr
-    trip = ["chaos", "shop/booking.py:book", "--input", '{"trip": "Rome"}']
-    assert run(folder, "perdure", *trip).returncode == 1
+    assert run(folder, *shlex.split(TRIAL)).returncode == 1
     with sqlite3.connect(folder / "perdure.db") as link:
         link.execute("UPDATE execution SET created = created - 3 * 3600 * 1000000")
     link.close()

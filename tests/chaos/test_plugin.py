@@ -162,14 +162,14 @@ from perdure.chaos.testing import replayed
 def test_it():
     replayed(
         buy, input={"order": "o-1"}, fakes=fakes,
-        fault=("world", "step charge", 1, "after", "crash"),
+        faults=[("world", "step charge", 1, "after", "crash")],
     )
 
 
 def test_gone():
     replayed(
         buy, input={"order": "o-1"}, fakes=fakes,
-        fault=("world", "step charged", 1, "after", "crash"),
+        faults=[("world", "step charged", 1, "after", "crash")],
     )
 """
     text = Path(theirs.__file__).read_text()

@@ -31,7 +31,7 @@ def line_of(text: str) -> int:
 @cache
 def happenings() -> list[Happening]:
     """The story of the double charge."""
-    return tell(Subject.of(theirs.buy("o-1"), theirs.fakes), CRASH)
+    return tell(Subject.of(theirs.buy("o-1"), theirs.fakes), (CRASH,))
 
 
 def outside() -> list[Happening]:
@@ -84,7 +84,7 @@ def test_a_death_within_a_body_is_told_with_its_line() -> None:
     """The line that was not reached any more."""
     inside = Boundary("world", "inside step look_then_charge", 2, Edge.BEFORE)
     subject = Subject.of(theirs.buy_looking("o-1"), theirs.fakes)
-    told = tell(subject, Fault(inside, Kind.CRASH))
+    told = tell(subject, (Fault(inside, Kind.CRASH),))
     death = next(each for each in told if "dies" in each.says)
     assert death.says == "worker 1 dies in the middle of look_then_charge, before this line"
     assert death.where.line == line_of("service.seen.add(order)")
@@ -114,11 +114,11 @@ def test_moments_and_places_are_short(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_what_is_saved_is_read_back_whole(tmp_path: Path) -> None:
     """Under a name that says what it is; the fault is the same fault."""
-    one = saved("shop.py:buy", "", {"order": "o-1"}, "d", CRASH, FINDING, happenings())
+    one = saved("shop.py:buy", "", {"order": "o-1"}, "d", (CRASH,), FINDING, happenings())
     path = write(one, tmp_path / "new")
     assert path.name == "buy_twice_charge.replay.json"
     assert read(path) == one
-    assert one.fault is not None and one.fault.fault() == CRASH
+    assert [fault.fault() for fault in one.faults] == [CRASH]
     assert [s.says for s in one.story] == [h.says for h in happenings()]
     assert json.loads(path.read_text())["story"][0]["line"] == happenings()[0].where.line
 
@@ -143,12 +143,11 @@ def test_a_missing_file_and_another_version_are_refused(tmp_path: Path) -> None:
     """And a fault that this version does not know."""
     with pytest.raises(TrialRefused, match="No such file"):
         read(tmp_path / "no.json")
-    one = saved("shop.py:buy", "", {}, "d", CRASH, FINDING, ())
-    assert one.fault is not None
-    strange = msgspec.structs.replace(one.fault, kind="bored")
+    one = saved("shop.py:buy", "", {}, "d", (CRASH,), FINDING, ())
+    strange = msgspec.structs.replace(one.faults[0], kind="bored")
     for other, says in (
         (msgspec.structs.replace(one, format="perdure replay 9"), "another version"),
-        (msgspec.structs.replace(one, fault=strange), "bored"),
+        (msgspec.structs.replace(one, faults=(strange,)), "bored"),
     ):
         with pytest.raises(TrialRefused, match=says):
             read(write(other, tmp_path))
@@ -164,7 +163,7 @@ def test_a_missing_file_and_another_version_are_refused(tmp_path: Path) -> None:
 )
 def test_a_failure_becomes_a_test(fakes: tuple[str, str], imports: list[str]) -> None:
     """With what it needs imported, in order, and nothing of this machine in it."""
-    one = saved("a/shop.py:buy", "", {"order": 'o"1'}, "d", CRASH, FINDING, ())
+    one = saved("a/shop.py:buy", "", {"order": 'o"1'}, "d", (CRASH,), FINDING, ())
     text = as_test(one, "shop", "buy", fakes)
     lines = text.splitlines()
     ours = "from perdure.chaos.testing import replayed"

@@ -11,8 +11,9 @@ import pytest
 from perdure import workflow
 from perdure.chaos.errors import TrialRefused
 from perdure.chaos.fakes import Fakes, World
-from perdure.chaos.faults import Fault, Kind
-from perdure.chaos.trial import Stage, Subject, Trial, spread, try_out
+from perdure.chaos.faults import Kind
+from perdure.chaos.pairs import spread
+from perdure.chaos.trial import Faults, Stage, Subject, Trial, try_out
 
 from . import theirs
 
@@ -59,15 +60,15 @@ def wrong(name: str) -> Trial:
     return try_out(Subject.of(call(), fakes), list if name == "buy" else of_the_world)
 
 
-def of_the_world(faults: Sequence[Fault]) -> list[Fault]:
+def of_the_world(plan: Sequence[Faults]) -> list[Faults]:
     """Those around calls: to play all of them for one workflow is enough."""
-    return [fault for fault in faults if fault.boundary.port == "world"]
+    return [faults for faults in plan if faults[-1].boundary.port == "world"]
 
 
-def sixteen(faults: Sequence[Fault]) -> list[Fault]:
+def sixteen(plan: Sequence[Faults]) -> list[Faults]:
     """Faults around the calls of the world, where a user's mistakes show, and others."""
-    near = of_the_world(faults)
-    return [*spread(near, 12), *spread([f for f in faults if f not in near], 4)]
+    near = of_the_world(plan)
+    return [*spread(near, 12), *spread([f for f in plan if f not in near], 4)]
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -89,7 +90,7 @@ def test_what_is_right_is_left_alone(name: str) -> None:
 def test_the_plainest_fault_is_the_one_that_is_told() -> None:
     """A crash right behind the call, not one of the ten other ways to the same double charge."""
     failure = wrong("buy").failures[0]
-    assert str(failure.fault) == "crash after world.step charge 1"
+    assert list(map(str, failure.faults)) == ["crash after world.step charge 1"]
     assert failure.like == 10
 
 
@@ -106,16 +107,14 @@ def test_a_process_dies_between_the_lines_of_a_body() -> None:
     """Between charge and note: only a fault inside the body finds it."""
     for name in ("looking", "noting"):
         failure = wrong(name).failures[0]
-        assert failure.fault is not None
-        assert failure.fault.boundary.operation.startswith("inside step")
+        assert failure.faults[0].boundary.operation.startswith("inside step")
         assert failure.like == 0
 
 
 def test_a_lying_probe_is_found_by_what_lands_late() -> None:
     """A crash alone does not show it: the request must arrive after the probe has answered."""
     failure = wrong("probe").failures[0]
-    assert failure.fault is not None
-    assert failure.fault.kind in (Kind.CRASH_SENT, Kind.ASLEEP, Kind.STOPPED)
+    assert failure.faults[0].kind in (Kind.CRASH_SENT, Kind.ASLEEP, Kind.STOPPED)
 
 
 def test_a_month_takes_no_time() -> None:
@@ -136,11 +135,29 @@ def test_a_message_is_sent_at_its_moment() -> None:
 
 def test_faults_are_spread_over_the_whole_run() -> None:
     """The first, the last third, none twice; all of them when there are fewer."""
-    faults = [Fault(p.boundary, p.kinds[0]) for p in wrong("buy").calm.outcome.points]
-    some = spread(faults, 5)
-    assert len(set(some)) == 5 and some[0] == faults[0]
-    assert faults.index(some[-1]) > len(faults) * 2 // 3
-    assert spread(faults, 10_000) == faults
+    points = wrong("buy").calm.outcome.points
+    some = [points.index(point) for point in spread(points, 4)]
+    assert some == sorted(set(some)) and len(some) == 4
+    assert some[0] < len(points) // 4 and some[-1] > len(points) * 3 // 4
+
+
+def test_a_second_fault_falls_on_what_the_first_brought_about() -> None:
+    """Points of the recovery; a single fault stays the plainest, if one is enough."""
+    played: list[Faults] = []
+
+    def some(plan: Sequence[Faults]) -> list[Faults]:
+        near = of_the_world(plan)
+        played.extend(spread(near, 6))
+        return spread(near, 6)
+
+    trial = try_out(Subject.of(theirs.buy("o-1"), theirs.fakes), some, crashes=2)
+    assert [len(faults) for faults in played] == [1] * 6 + [2] * 6
+    again = [
+        f for f in played if len(f) == 2 and f[1].boundary.operation == f[0].boundary.operation
+    ]
+    assert any(second.boundary.number > first.boundary.number for first, second in again)
+    assert trial.histories == 13
+    assert [len(f.faults) for f in trial.failures if f.finding.rule == "twice"] == [1]
 
 
 # --- what cannot be tried -------------------------------------------------------------------------

@@ -136,7 +136,7 @@ def test_the_answer_for_programs_is_one_document() -> None:
     assert document["histories"] == sum(document["ends"].values()) > 50
     (failure,) = document["failures"]
     assert (failure["rule"], failure["step"]) == ("twice", "pay")
-    assert failure["fault"] == "crash after world.step pay 1"
+    assert failure["faults"] == ["crash after world.step pay 1"]
     again = json.loads(verb("replay", failure["file"], "--format", "json", code=1).stdout)
     assert again["verdict"] == "violated" and again["same_net"]
     assert Path(failure["file"]).parent == Path("found")
@@ -153,6 +153,8 @@ def test_histories_are_drawn_by_a_seed() -> None:
     one = json.loads(verb(*words, "--histories", "7", "--seed", "3").stdout)
     assert one["histories"] == 8
     assert json.loads(verb(*words, "--histories", "7", "--seed", "3").stdout) == one
+    two = json.loads(verb(*words, "--histories", "7", "--crashes", "2").stdout)
+    assert (two["histories"], two["verdict"]) == (1 + 7 + 7, "holds")
 
 
 def test_the_fakes_of_the_target_itself_are_used() -> None:
@@ -184,7 +186,7 @@ def test_a_fault_that_is_not_met_any_more_is_inconclusive() -> None:
     text = Path("booking.py").read_text().replace("await pay(", "await buy(")
     Path("booking.py").write_text(text.replace("async def pay(", "async def buy("))
     done = verb("replay", "book_twice_pay.replay.json", code=3)
-    assert "the fault is not met any more" in done.stdout
+    assert "its faults are not met any more" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -194,6 +196,8 @@ def test_a_fault_that_is_not_met_any_more_is_inconclusive() -> None:
         (["--fakes", "doubles.py:other"], "has no function 'other'"),
         (["--fakes", "booking.py"], "has no function 'fakes'"),
         (["--histories", "0"], "0 is not in the range"),
+        (["--crashes", "4"], "4 is not in the range"),
+        (["--kill"], "no target"),
         (["--fakes", "doubles.py", "--out", "booking.py/x"], "cannot write"),
     ],
 )
