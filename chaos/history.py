@@ -60,6 +60,7 @@ class Flow:
     messages: Sequence[Message] = ()
     tables: Sequence[str] = ()  # the author's own, for transactional steps
     check: Callable[[sqlite3.Connection, str], list[str]] | None = None
+    plain: Sequence[str] = ()  # steps whose receiver cannot close a key (see `Outside`)
 
     @property
     def key(self) -> str:
@@ -229,7 +230,7 @@ class History:
         self.flow, self.path = flow, path
         self.time = Time()
         self.gate = Gate(fault)
-        self.outside = Outside(flow.answers)
+        self.outside = Outside(flow.answers, flow.plain)
         self.outcome = Outcome(self.gate, self.outside.ledger)
         self._oracle = Oracle()
         self._eye = sqlite3.connect(path, isolation_level=None)
