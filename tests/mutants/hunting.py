@@ -80,16 +80,16 @@ def histories(flow: Flow, folder: Path) -> Iterator[tuple[Fault | None, Outcome]
         yield fault, played(flow, empty, folder, fault)
 
 
-def hunt(folder: Path, flows: Sequence[Flow] = tuple(HUNTED.values())) -> tuple[Caught | None, int]:
-    """Play until something is objected to; what it was, and how many histories were played."""
+def hunt(folder: Path) -> Caught | None:
+    """Play until something is objected to."""
     count = 0
-    for flow in flows:
+    for flow in HUNTED.values():
         for fault, outcome in histories(flow, folder):
             count += 1
             found = objection(outcome)
             if found is not None:
-                return Caught(flow.name, str(fault or NO_FAULT), *found, count), count
-    return None, count
+                return Caught(flow.name, str(fault or NO_FAULT), *found, count)
+    return None
 
 
 def fault_of(told: str) -> Fault | None:
@@ -143,14 +143,13 @@ async def _performed(test: Callable[..., Any], direct: Direct) -> None:
 
 
 def alone(mutant: Mutant, folder: Path) -> Caught | None:
-    """What catches the mutant as it is."""
+    """What catches the mutant as it is: the test of its rule, if there is one, or a history."""
     assert mutant.patch is not None
     with patched(mutant.patch):
-        found, count = hunt(folder)
-        why = fails(mutant.direct) if found is None and mutant.direct is not None else None
-    if why is not None:
-        return Caught(str(mutant.direct), "", BY_TEST, why, count)
-    return found
+        why = fails(mutant.direct) if mutant.direct is not None else None
+        if why is not None:
+            return Caught(str(mutant.direct), "", BY_TEST, why, 0)
+        return hunt(folder)
 
 
 def together(mutant: Mutant, folder: Path) -> Caught | None:
@@ -158,6 +157,12 @@ def together(mutant: Mutant, folder: Path) -> Caught | None:
     so each of the two does by itself what both are there for.
     """
     assert mutant.patch is not None and mutant.both is not None
+    if mutant.direct is not None:
+        with patched(mutant.patch, mutant.both):
+            why = fails(mutant.direct)
+        with patched(mutant.both):
+            if why is not None and fails(mutant.direct) is None:
+                return Caught(str(mutant.direct), "", BY_TEST, why, 0, True)
     count = 0
     for flow in HUNTED.values():
         empty = template(folder, flow)
@@ -171,14 +176,7 @@ def together(mutant: Mutant, folder: Path) -> Caught | None:
             with patched(mutant.both):
                 if objection(played(flow, empty, folder, fault)) is None:
                     return Caught(flow.name, str(fault or NO_FAULT), *found, count, True)
-    if mutant.direct is None:
-        return None
-    with patched(mutant.patch, mutant.both):
-        why = fails(mutant.direct)
-    with patched(mutant.both):
-        if why is None or fails(mutant.direct) is not None:
-            return None
-    return Caught(str(mutant.direct), "", BY_TEST, why, count, True)
+    return None
 
 
 def verdict(mutant: Mutant, folder: Path) -> Caught | None:
