@@ -52,7 +52,11 @@ class Drawn:
     """
 
     def __init__(self, draw: Callable[[int], int]) -> None:
-        self.choose = draw
+        self._draw = draw
+
+    def choose(self, below: int) -> int:
+        """What is drawn."""
+        return self._draw(below)
 
 
 class Tape:
