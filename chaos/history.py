@@ -65,6 +65,7 @@ class Flow:
     check: Callable[[sqlite3.Connection, str], list[str]] | None = None
     outside: Callable[[Gate], Outside] | None = None  # receivers of its own, made for a history
     skips: bool = False  # an execution at rest is woken at once, however long it would wait
+    plain: Sequence[str] = ()  # steps whose receiver cannot close a key (see `Outside`)
 
     @property
     def key(self) -> str:
@@ -247,7 +248,8 @@ class History:
         self.flow, self.path = flow, path
         self.time = Time()
         self.gate = Gate(*faults)
-        self.outside = flow.outside(self.gate) if flow.outside else Outside(flow.answers)
+        made = flow.outside(self.gate) if flow.outside else None
+        self.outside = made or Outside(flow.answers, flow.plain)
         self.outcome = Outcome(self.gate, self.outside.ledger)
         self._oracle = Oracle()
         self._eye = sqlite3.connect(path, isolation_level=None)

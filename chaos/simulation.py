@@ -139,6 +139,11 @@ class SimLoop(asyncio.BaseEventLoop):
         self.call_soon(self.stop)
         self.run_forever()
 
+    @property
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """Those that are not done."""
+        return list(asyncio.all_tasks(self))
+
     def abandon(self) -> None:
         """Drop everything that was going on, as the death of the process does."""
         self.abandoned = True
@@ -147,7 +152,7 @@ class SimLoop(asyncio.BaseEventLoop):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
-                for task in asyncio.all_tasks(self):
+                for task in self.tasks:
                     _close(task.get_coro())
         finally:
             log.disabled = False
