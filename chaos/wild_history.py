@@ -30,7 +30,7 @@ from .history import Flow, Message
 from .outside import Outside
 from .quick import NeverWaits, QuickLoop
 from .simulation import EPOCH, NothingLeft, Time
-from .happenings import Happening, records_in_words
+from .story import Happening, records_in_words
 from .troubles import FAVOURED, Chance, Trouble, Woe
 from .wild_process import WildProcess
 
