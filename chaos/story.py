@@ -1,4 +1,4 @@
-"""A history told in words: what went wrong, what became durable, in order. Nobody judges here."""
+"""A history told in words: what went wrong, what became durable, in order. Nothing is judged here."""
 
 from __future__ import annotations
 
