@@ -1,4 +1,7 @@
-"""A history told in words: what went wrong, what became durable, in order. Nothing is judged here."""
+"""A history told in words: what went wrong, what became durable, in order.
+
+Nothing is judged here.
+"""
 
 from __future__ import annotations
 
