@@ -10,8 +10,10 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -121,7 +123,7 @@ class Campaign:
         outcome = play(self._flows, self._database, source)
         report.histories += 1
         if report.histories % _COLLECT_EVERY == 0 and not gc.isenabled():
-            gc.collect()
+            sweep()
         report.cpu_seconds += time.process_time() - begun
         report.firings += outcome.firings
         report.points += outcome.points
@@ -221,9 +223,26 @@ def quietly() -> Generator[None]:
     try:
         yield
     finally:
+        sweep()
         logging.disable(said)
         if collected:
             gc.enable()
+
+
+def sweep() -> None:
+    """Collect what dead processes left, unheard: what their coroutines try at last is void."""
+    heard = sys.unraisablehook
+    sys.unraisablehook = _unheard
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            gc.collect()
+    finally:
+        sys.unraisablehook = heard
+
+
+def _unheard(unraisable: object) -> None:
+    return None
 
 
 def _kind(wrong: str) -> str:

@@ -21,7 +21,7 @@ def read() -> dict[int, Caught]:
 
 def write(found: dict[int, Caught]) -> None:
     """Keep what a full run found."""
-    raw = msgspec.json.encode({str(n): found[n]._asdict() for n in sorted(found)})
+    raw = msgspec.json.encode({str(n): found[n] for n in sorted(found)})
     FILE.write_bytes(msgspec.json.format(raw, indent=1) + b"\n")
 
 

@@ -30,14 +30,17 @@ def control(folder: Path) -> tuple[int, list[str]]:
 
 
 def main() -> int:
-    """Hunt all, or those whose numbers are given; only a run of all is kept."""
+    """Hunt all, or those whose numbers are given, and keep what was found of them."""
     asked = [int(number) for number in sys.argv[1:]]
     logging.disable(logging.CRITICAL)  # what broken engines have to say about themselves
     warnings.simplefilter("ignore")
     began, found, lived = time.monotonic(), dict[int, Caught](), list[int]()
     with memory_folder() as place:
-        count, wrong = control(Path(place))
-        print(f"the engine as it is: {count} histories, {len(wrong)} objections", *wrong, sep="\n")
+        wrong: list[str] = []
+        if not asked:
+            count, wrong = control(Path(place))
+            told = f"the engine as it is: {count} histories, {len(wrong)} objections"
+            print(told, *wrong, sep="\n", flush=True)
         for mutant in MUTANTS.values():
             if asked and mutant.number not in asked:
                 continue
@@ -53,8 +56,8 @@ def main() -> int:
         f"{len(found) - redundant} killed, {redundant} redundant and killed with the other guard "
         f"out, {waits} waiting, {len(lived)} survive; {time.monotonic() - began:.0f} s"
     )
-    if not asked and not lived:
-        recorded.write(found)
+    if not lived:
+        recorded.write(recorded.read() | found if asked else found)
     return bool(lived or wrong)
 
 
