@@ -43,6 +43,7 @@ VERBS: Mapping[str, Verb] = {
     "effects": Verb(".looking", "effects", "Show the ledger of effects with an intent."),
     "desk": Verb(".desk", "desk", "List and decide what waits for a human."),
     "audit": Verb(".auditing", "audit", "Verify stored histories: chain, firings, ledger."),
+    "prove": Verb(".proving", "prove", "Prove the engine's protocol, with and without its guards."),
     "docs": Verb(".documents", "docs", "Write or show pages about your own workflows."),
     "db": Verb(".machine", "db", "Make or check the tables of a store."),
     "doctor": Verb(".machine", "doctor", "Say what is installed and what the store is like."),
