@@ -1,5 +1,5 @@
 """A history: one execution of a flow on the real engine and the real store, in simulated time, with
-at most one fault, judged at every durable point.
+the faults that were planned, judged at every durable point.
 
 A crash ends a process and the next one opens the same database; a stopped process wakes when it was
 taken over. Which faults there are is not known here (`faults.py`), nor what is lawful (`specs`).
@@ -21,7 +21,7 @@ import msgspec
 
 from ..engine.client import Engine, Run
 from ..engine.clock import Clock
-from ..engine.leases import own_identity
+from ..engine.leases import LEASE_SECONDS, own_identity
 from ..engine.post import CANCEL, Wish
 from ..engine.sqlite import SqliteStore
 from ..engine.store import Identity, Store
@@ -34,9 +34,12 @@ from ..specs.oracle import Broken, Oracle, Rows
 from .faults import Fault, Kind, Point
 from .outside import Answer, Outside
 from .ports import Gate, PortedClock, PortedStore, PortedWorld
-from .simulation import NothingLeft, SimLoop, Time, let_pass
+from .simulation import EPOCH, NothingLeft, SimLoop, Time, let_pass
 
 SECONDS_MAX = 900
+SKIP_SECONDS = 0.05  # how soon a sender sees that time was skipped
+THIRD_LEASE_SECONDS = 1.0
+"""Short: what polls in the meantime is most of what such a history would do."""
 TABLES = ("execution", "log", "message", "effect", "session", "definition")
 
 
@@ -60,6 +63,9 @@ class Flow:
     messages: Sequence[Message] = ()
     tables: Sequence[str] = ()  # the author's own, for transactional steps
     check: Callable[[sqlite3.Connection, str], list[str]] | None = None
+    outside: Callable[[Gate], Outside] | None = None  # receivers of its own, made for a history
+    skips: bool = False  # an execution at rest is woken at once, however long it would wait
+    plain: Sequence[str] = ()  # steps whose receiver cannot close a key (see `Outside`)
 
     @property
     def key(self) -> str:
@@ -83,7 +89,8 @@ class Outcome:
         self.ledger = ledger
         self.rows: Rows = {}  # as they were at the end
         self.points: list[Point] = gate.points
-        self.fired = False
+        self.fired_at: list[int] = gate.fired_at  # index in `points` of each fault
+        self.fired = False  # all that was planned
         self.process_count = 0
         self.seconds = 0.0  # virtual
 
@@ -103,10 +110,16 @@ class _Engine(Engine):
     """An engine that is told who its process is, since there is one process for all of them."""
 
     def __init__(
-        self, identity: Identity, url: str, store: Store, world: World, clock: Clock
+        self,
+        identity: Identity,
+        url: str,
+        store: Store,
+        world: World,
+        clock: Clock,
+        lease_seconds: float,
     ) -> None:
         self._identity = identity
-        super().__init__(url, store=store, world=world, clock=clock)
+        super().__init__(url, store=store, world=world, clock=clock, lease_seconds=lease_seconds)
 
     def _new_worker(self) -> Worker:
         worker = super()._new_worker()
@@ -125,6 +138,7 @@ class SimProcess:
         self.time, self.gate = history.time, history.gate
         self.loop = SimLoop(self.time)
         self.dead = self.stopped = self.asleep = False
+        self.session: int | None = None  # the newest that it has registered
         self._thawed = asyncio.Event()
         self._told = asyncio.Event()
         self.store = SqliteStore(history.path, creator=self._connect, now=self.time.database)
@@ -149,8 +163,10 @@ class SimProcess:
     async def _main(self) -> None:
         world = PortedWorld(self, self.history.outside)
         store = PortedStore(self, self.store).port()
-        path = str(self.history.path)
-        async with _Engine(self.identity, path, store, world, PortedClock(self)) as engine:
+        path, clock = str(self.history.path), PortedClock(self)
+        # A third process has to wait until the second one's lease has run out (see `identity`).
+        lease = LEASE_SECONDS if self.number < 3 else THIRD_LEASE_SECONDS
+        async with _Engine(self.identity, path, store, world, clock, lease) as engine:
             flow = self.history.flow
             run = await engine.start(flow.call(), id=flow.key)
             sending = [self.loop.create_task(self._send(run, m)) for m in flow.messages]
@@ -159,7 +175,8 @@ class SimProcess:
                 task.cancel()
 
     async def _send(self, run: Run[Any], message: Message) -> None:
-        await asyncio.sleep(max(0.0, message.at - self.loop.time()))
+        while (left := message.at - self.time.passed) > 0:
+            await asyncio.sleep(min(left, SKIP_SECONDS) if self.history.flow.skips else left)
         with suppress(ExecutionFinished):
             await run.send(message.signal, message.value, message_id=message.id)
             if not self.dead:
@@ -192,6 +209,8 @@ class SimProcess:
     def durable(self, operation: str, result: Any) -> None:
         """Something was committed, or has arrived outside: it is judged, and the stopped wake."""
         self.history.judge(f"{operation} of process {self.number}")
+        if operation in ("register", "handover"):
+            self.session = result if operation == "register" else result[0]
         if operation == "append" or (operation == "claim" and result):
             self.history.taken_over(self)
 
@@ -225,11 +244,12 @@ class SimProcess:
 class History:
     """One run of a flow, from an empty database to its end."""
 
-    def __init__(self, flow: Flow, path: Path, fault: Fault | None = None) -> None:
+    def __init__(self, flow: Flow, path: Path, *faults: Fault) -> None:
         self.flow, self.path = flow, path
         self.time = Time()
-        self.gate = Gate(fault)
-        self.outside = Outside(flow.answers)
+        self.gate = Gate(*faults)
+        made = flow.outside(self.gate) if flow.outside else None
+        self.outside = made or Outside(flow.answers, flow.plain)
         self.outcome = Outcome(self.gate, self.outside.ledger)
         self._oracle = Oracle()
         self._eye = sqlite3.connect(path, isolation_level=None)
@@ -269,7 +289,7 @@ class History:
             process.loop.turn()
             if process.dead:
                 process.bury()
-            if (process.dead or process.stopped) and len(self._processes) < 2:
+            if (process.dead or process.stopped) and not any(p.running for p in self._processes):
                 self._begin()
         if not due:
             self._pass(running)
@@ -279,18 +299,35 @@ class History:
             for process in self._processes:
                 process.wake()
             return
+        if self.flow.skips and not self.time.awaited:
+            self._skip()
         let_pass(self.time, [p.loop for p in running])
         if self.time.now > SECONDS_MAX * 1e6:
             raise Unsettled(f"still going on after {SECONDS_MAX} s: {self._execution()}")
 
+    def _skip(self) -> None:
+        """Let the next date come now, where all that is left to do is to wait for one."""
+        sql = "SELECT wake_at FROM execution WHERE status = 'active' AND owner IS NULL AND key = ?"
+        rested = self._eye.execute(sql, (self.flow.key,)).fetchone()
+        if rested is not None and not self._settled:
+            sent = {told.id for told in self.outside.ledger.sent}
+            dates = [EPOCH + round(m.at * 1e6) for m in self.flow.messages if m.id not in sent]
+            dates += [rested[0]] if rested[0] is not None else []
+            if not dates:
+                raise Unsettled("it waits for a message that nobody sends")
+            self.time.skip_to(min(dates))
+
     def taken_over(self, by: SimProcess | None) -> None:
-        """Another process has the execution: whoever was stopped goes on as a zombie."""
+        """Another process has the execution: whoever was stopped and fenced goes on as a zombie."""
         for process in self._processes:
-            if process is not by and process.stopped and (self._settled or not process.asleep):
-                sql = "SELECT count(*) FROM session WHERE fenced IS NULL"
-                if self._eye.execute(sql).fetchone()[0] > 1:
-                    self.outcome.defects.append("a stopped process woke before it was fenced")
+            if process is by or not process.stopped:
+                continue
+            if self._settled or (not process.asleep and self._fenced(process.session)):
                 process.wake()
+
+    def _fenced(self, session: int | None) -> bool:
+        sql = "SELECT 1 FROM session WHERE id = ? AND fenced IS NOT NULL"
+        return session is None or self._eye.execute(sql, (session,)).fetchone() is not None
 
     async def cancel(self) -> None:
         """Somebody else wishes that the execution ends; refused when there is none, or none now."""
@@ -328,7 +365,7 @@ class History:
     def _conclude(self) -> None:
         outcome, execution = self.outcome, self._execution()
         outcome.fired, outcome.process_count = self.gate.fired, len(self._processes)
-        outcome.seconds = self.time.now / 1e6
+        outcome.seconds = self.time.passed
         sql = "SELECT site, outcome, decided_by FROM effect ORDER BY intent_seq, key"
         outcome.decided = tuple(
             f"{site} {told}" + (f" by {by}" if by else "")
@@ -350,10 +387,10 @@ def _settled(execution: Mapping[str, Any]) -> bool:
     return execution["status"] != "active" or _on_desk(execution)
 
 
-def play(flow: Flow, empty: Path, folder: Path, fault: Fault | None = None) -> Outcome:
+def play(flow: Flow, empty: Path, folder: Path, *faults: Fault) -> Outcome:
     """Run one history in a fresh copy of the template `empty`, in `folder` (better in memory)."""
     path = folder / f"{flow.name}.{os.getpid()}.db"
     for suffix in ("", "-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     copyfile(empty, path)
-    return History(flow, path, fault).run()
+    return History(flow, path, *faults).run()

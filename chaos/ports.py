@@ -1,7 +1,7 @@
 """The three ports of a simulated process, wrapped: every use is numbered, recorded, and can be
-broken once.
+broken.
 
-A `Gate` is shared by all processes of a run and knows the one planned fault. A process that is dead
+A `Gate` is shared by all processes of a run and knows the planned faults. A process that is dead
 or stopped gets nothing done through its ports, and a process has no other way to do anything: so a
 crash is exact, and there is no hook in the engine.
 """
@@ -40,13 +40,24 @@ the callback of the clock that makes it."""
 
 
 class Gate:
-    """Numbers the boundaries of a run, and breaks it at the one that is planned."""
+    """Numbers the boundaries of a run, and breaks it at those that are planned, one after another.
 
-    def __init__(self, fault: Fault | None = None) -> None:
-        self.fault, self.fired = fault, False
+    A fault is awaited only when those before it have fired: behind the first one, boundaries are
+    those of a run in which it happened.
+    """
+
+    def __init__(self, *faults: Fault) -> None:
+        self.faults = faults
         self.points: list[Point] = []
+        self.fired_at: list[int] = []  # for each fault that fired, where in `points`
         self._counts: Counter[tuple[str, str]] = Counter()
         self._last = ""
+        self.met: Callable[[Boundary, Kind], None] = _untold
+
+    @property
+    def fired(self) -> bool:
+        """Every planned fault has happened, and there was one."""
+        return 0 < len(self.faults) == len(self.fired_at)
 
     def number(self, port: str, operation: str) -> int:
         """The number of this use of an operation, from 1; 0 where no boundary is (see faults)."""
@@ -57,15 +68,22 @@ class Gate:
         return self._counts[port, operation]
 
     def meet(self, boundary: Boundary, fitting: tuple[Kind, ...]) -> Kind | None:
-        """What goes wrong at this boundary, if it is the planned one."""
-        if self.fired or not boundary.number:
+        """What goes wrong at this boundary, if it is that of the next planned fault."""
+        if not boundary.number:
             return None
         self.points.append(Point(boundary, fitting))
-        if self.fault is None or self.fault.boundary != boundary:
+        awaited = self.faults[len(self.fired_at) :][:1]
+        if not awaited or awaited[0].boundary != boundary:
             return None
-        assert self.fault.kind in (*fitting, Kind.CANCELLED), f"{self.fault} does not fit"
-        self.fired = True
-        return self.fault.kind
+        kind = awaited[0].kind
+        assert kind in (*fitting, Kind.CANCELLED), f"{awaited[0]} does not fit"
+        self.fired_at.append(len(self.points) - 1)
+        self.met(boundary, kind)
+        return kind
+
+
+def _untold(boundary: Boundary, kind: Kind) -> None:
+    return None
 
 
 class Process(Protocol):
@@ -201,11 +219,13 @@ class PortedWorld:
 
     async def _done(self, invocation: Invocation) -> Any:
         if invocation.tx is not None:
-            args, kwargs = invocation.step.spread(invocation.arguments)
-            return await invocation.step.fn(invocation.tx, *args, **kwargs)
+            return await self._outside.within(invocation)
         request = self._send(invocation, LATENCY_SECONDS)
         while not request.done:
             await asyncio.sleep(LATENCY_SECONDS)
+            if request.cut:
+                self._process.die()
+                await self._process.able()
         return request.answer()
 
     def _send(self, invocation: Invocation, seconds: float) -> Request:

@@ -6,26 +6,31 @@ programs that stand on the pages; what a page says is not here.
 
 from __future__ import annotations
 
+import runpy
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
+from perdure.chaos.enumeration import Counts
 from perdure.console.cli.targets import workflows
+from perdure.console.guarantees import guarantees
 from perdure.console.manual import codes, programs
 from perdure.console.site import markdown, page
 from perdure.console.verifying import verify
 from perdure.model.compiler import compile_workflow
 from perdure.model.formats.svg import to_svg
 from perdure.model.formats.tree import program_box
+from perdure.specs.claims import ENUMERATED
 
 DEMO = "perdure.console.demo.order"
+ROOT = Path(__file__).parents[1]
 
 
 def on_files(files: Files, config: Any) -> Files:
     """Add what is generated to the files of the site."""
-    made = {"codes.md": codes()}
+    made = {"codes.md": codes(), "guarantees.md": guarantees(figures())}
     for file in files.documentation_pages():
         made.update(drawings(Path(file.abs_src_path or "")))
     (demo,) = workflows(DEMO)
@@ -37,6 +42,14 @@ def on_files(files: Files, config: Any) -> Files:
             files.remove(old)
         files.append(File.generated(config, name, content=text))
     return files
+
+
+def figures() -> dict[str, str]:
+    """What the last runs counted, by command: the figures are those that the suite asserts."""
+    counts = runpy.run_path(str(ROOT / "tests/crash/counts.py"))
+    flows: list[Counts] = list(counts["COUNTS"].values())
+    boundaries, faults = sum(c.boundaries for c in flows), sum(c.faults for c in flows)
+    return {ENUMERATED.command: f"{boundaries} boundaries, {faults} faults, none breaks a rule"}
 
 
 def drawings(source: Path) -> Iterator[tuple[str, str]]:

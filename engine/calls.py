@@ -69,7 +69,8 @@ class Caller:
             if running.cancelled:
                 return
             work = self._guarded(instance, call, step, running)
-            running.task = asyncio.get_running_loop().create_task(work)
+            # Not by the loop's factory: that one asks whether a step starts the task.
+            running.task = asyncio.Task(work, loop=asyncio.get_running_loop())
             self.tasks.add(running.task)
 
         if needed <= instance.durable:
@@ -96,7 +97,8 @@ class Caller:
             instance.running.pop(self.driver.wish_of(call), None)
             self.driver.stall(instance, "".join(traceback.format_exception(defect)))
         finally:  # its last words: a callback of the task would be another turn of the loop
-            self.tasks.discard(cast("asyncio.Task[None]", running.task))
+            if running.task is not None:
+                self.tasks.discard(running.task)
 
     # --- one call -----------------------------------------------------------------------------
 
@@ -166,9 +168,15 @@ class Caller:
         self, instance: Instance, call: Call, step: Step[..., Any], tx: Any = None
     ) -> Coroutine[Any, Any, Any]:
         order = (instance.key, instance.tenure, instance.durable)
-        late = partial(self._late, instance, call, step)
         invocation = Invocation(
-            call.role, step, arguments_of(call, step), call.key, order, call.site.name, tx, late
+            call.role,
+            step,
+            arguments_of(call, step),
+            call.key,
+            order,
+            call.site.name,
+            tx,
+            partial(self._late, instance, call, step),
         )
         if step.timeout is None:  # else that of its probe and its undo too
             return self.world.call(invocation)
@@ -180,15 +188,14 @@ class Caller:
 
     def _answered(self, instance: Instance, call: Call, step: Step[..., Any], result: Any) -> bool:
         """Fire what an answer means; False when the call is to be made again."""
+        if call.role == "step":
+            self._landed(instance, call, step, result, self._end(instance, call))
+            self.driver.pump(instance)
+            return True
         why = unsure(instance, call, result)
         if why is not None:
             return self._again(instance, call, _PROBING, StepFailed("InDoubt", why))
-        took = self._end(instance, call)
-        if call.role == "step":
-            self._landed(instance, call, step, result, took)
-            self.driver.pump(instance)
-            return True
-        said = attempts_of(took)
+        said = attempts_of(self._end(instance, call))
         if call.role == "undo":
             self._fire(instance, call, _UNDONE if call.entry else TransitionKind.UNDID, said=said)
         elif isinstance(result, Voided):
@@ -348,7 +355,8 @@ class Caller:
     def _landed(
         self, instance: Instance, call: Call, step: Step[..., Any], result: Any, took: int
     ) -> bool:
-        kind = TransitionKind.LANDED if step.effect.intent else TransitionKind.STEP
+        settling = step.effect in _SETTLING
+        kind = TransitionKind.LANDED if settling else TransitionKind.STEP
         return self._fire_value(instance, call, kind, result, attempts_of(took))
 
     def _fire_value(

@@ -125,16 +125,15 @@ class Driver:
     def _advance(self, instance: Instance, rest: Rest) -> bool:
         wiring, state = instance.wiring, instance.state
         transition = kernel.next_auto(wiring, state, instance.durable) if rest.autos else None
-        if (
-            transition is None
-            and rest.intents
-            and not self._cancel_waits(instance)
-            and self.may_intend(instance)
-        ):
-            transition = kernel.next_intent(wiring, state, self._refused_lately(instance))
-        if transition is not None:
-            return self.fire(instance, transition, said=_given_up(instance, transition))
-        return post.take(self, instance) or (rest.waits and self._answer(instance))
+        if transition is None:
+            # What has come before an intent is heard before it: a cancel, or the end of a race.
+            if post.take(self, instance) or (rest.waits and self._answer(instance)):
+                return True
+            if rest.intents and instance.stuck is None and self.may_intend(instance):
+                transition = kernel.next_intent(wiring, state, self._refused_lately(instance))
+        if transition is None:
+            return False
+        return self.fire(instance, transition, said=_given_up(instance, transition))
 
     def _refused_lately(self, instance: Instance) -> dict[str, int]:
         """Calls with an intent whose backoff is not over: site -> when it is."""
@@ -142,10 +141,6 @@ class Driver:
             return {}
         now = self.store.now()
         return {site: a.next_at for site, a in instance.attempts.items() if a.next_at > now}
-
-    def _cancel_waits(self, instance: Instance) -> bool:
-        """A cancel outranks an intent: what has not been said yet is not said any more."""
-        return bool(instance.mail) and post.cancels(instance) is not None
 
     def _answer(self, instance: Instance) -> bool:
         """Answer the wait whose message or moment came first by database time (rule 40)."""

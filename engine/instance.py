@@ -271,6 +271,8 @@ class Instance:
 
     def _checkpoint(self, append: Append) -> None:
         """Between two records the state in memory is that of the log: it rides along."""
+        if self.tail.records <= PARK_RECORDS:
+            return
         change = append.change
         parks = change is not None and change.release
         if not self.tail.worth(PARK_RECORDS if parks else CHECKPOINT_RECORDS):

@@ -293,7 +293,7 @@ def fire(
     `said` adds fields to the record (who decided, why, which message). Raises `GlueStuck` when the
     user's code behind it fails by accident; nothing has changed then.
     """
-    wiring, told = wire(program.net), program.net.transitions[transition]
+    wiring, told = program.wiring, program.net.transitions[transition]
     key = _key_for(state, told.kind, told.site, origin) if told.kind in _KEYED else ""
     values: dict[str, Any] = {} if given is None else {told.binds or RESULT: given}
     moment = Moment(seq, at, key)

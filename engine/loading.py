@@ -5,7 +5,7 @@ No user code runs here; a log that is not a run of its net raises and is never g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 import msgspec
@@ -35,6 +35,18 @@ def values_of(program: Program) -> Callable[[str, str, bytes], Value]:
         return Value.of(codec, raw)
 
     return value
+
+
+async def became(store: Store, instance: Instance, mine: Container[int]) -> int:
+    """The execution that a creation in flight has become, among those of the session; 0: none.
+
+    The key may be that of another that the session owns: claimed, and the answer never came.
+    """
+    row = await store.find(instance.key)
+    if row is None or row.id not in mine or instance.flying is None:
+        return 0
+    first = (await store.log(row.id))[0]
+    return row.id if first.hash == instance.flying.records[0].hash else 0
 
 
 def fold(

@@ -6,15 +6,15 @@ Nothing is called here, and what its outcome means is not known.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..model.language.steps import Step
 from .kernel import Call
 
 
-@dataclass(eq=False, slots=True)
-class Running:
+class Running(msgspec.Struct, eq=False):
     """A call under way. `settling`: it has an intent, so it is never cut, only awaited.
 
     `waiting`: the user's function does not run now, its turn has not come.

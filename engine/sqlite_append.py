@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from .errors import StoreUnavailable
 from .sqlite_link import Link, is_machine
@@ -60,8 +62,7 @@ def is_value(error: Exception) -> bool:
     return not isinstance(error, StoreUnavailable) and not is_machine(error)
 
 
-@dataclass(slots=True)
-class _Member:
+class _Member(msgspec.Struct):
     index: int
     append: Append
     id: int

@@ -179,7 +179,7 @@ class Append(msgspec.Struct, eq=False):
         self.attempts_done += done
 
 
-class Appended(NamedTuple):
+class Appended(msgspec.Struct, frozen=True):
     """What became of one `Append`; when not `ok`, nothing of it was written.
 
     `mail`: the release or finish met new mail; read it and decide again. `existing`: the row found

@@ -33,7 +33,9 @@ from .store import (
     Append,
     Appended,
     Claimed,
+    ExecutionRow,
     Fenced,
+    Guard,
     Identity,
     RowChange,
     Status,
@@ -277,6 +279,9 @@ class Worker:
         instance = loading.load(program, claimed, self.session)
         value = loading.values_of(program)
         instance.state = await loading.resolve(self.store, row.id, instance.state, value)
+        known = self.instances.get(row.key)
+        if known is not None and known.create is not None:  # a start whose key has been taken
+            self._exists(known, row)
         self.instances[row.key] = instance
         if row.recoveries >= RECOVERIES_MAX:
             self.driver.stall(instance, f"recovered {row.recoveries} times without progress")
@@ -322,11 +327,8 @@ class Worker:
             self._forget(instance)
             work = self.refused.settle(instance, append, result.guard)
             self._beside(work)
-        elif result.existing is not None or result.guard is not None:
-            self._forget(instance)
-            if instance.created is not None:
-                instance.created(result.existing or result.guard)
-            self.finished(instance.key, None)
+        elif (met := result.existing or result.guard) is not None:
+            self._exists(instance, met)
         elif result.mail:
             self._met_mail(instance, append)
         else:
@@ -340,6 +342,13 @@ class Worker:
                 if change.status is not None:
                     ended = change.status, bodies.decode(append.records[-1].body)
                 self.finished(instance.key, ended)
+
+    def _exists(self, instance: Instance, met: ExecutionRow | Guard) -> None:
+        """A creation that will never be durable: who started it is told what was met instead."""
+        self._forget(instance)
+        if instance.created is not None:
+            instance.created(met)
+        self.finished(instance.key, None)
 
     def _told(self, key: str, ended: tuple[Status, Body] | None) -> None:
         self.finished(key, ended)
@@ -429,8 +438,7 @@ class Worker:
         await self.quarantine.renamed()
         for instance in list(self.instances.values()):
             if instance.id == 0:
-                row = await self.store.find(instance.key)
-                instance.id = row.id if row is not None and row.id in tenures else 0
+                instance.id = await loading.became(self.store, instance, tenures)
             if instance.id == 0:
                 self._create_again(instance)
             elif instance.id not in tenures:

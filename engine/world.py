@@ -64,9 +64,12 @@ class UserWorld:
         EFFECT_KEY.set(invocation.key)
         EFFECT_ORDER.set(invocation.order)
         INSIDE.set(True)
-        call, is_async = _bound(invocation)
         task = asyncio.current_task()
         try:
+            if invocation.role == "step" and invocation.step.is_async and invocation.tx is None:
+                args, kwargs = invocation.step.spread(invocation.arguments)
+                return await invocation.step.fn(*args, **kwargs)
+            call, is_async = _bound(invocation)
             if is_async:
                 return await call()
             return await self.threads.call(call, invocation.late)

@@ -8,14 +8,14 @@ differ. Nothing here is durable and nothing here calls a step.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from .language.ambient import NOW
-from .marking import IllegalFiring, Marking, Moment, Token, Wiring, fire, wire
+from .marking import IllegalFiring, Marking, Moment, Token, Wiring, fire
 from .program import Placed, Program
 from .sharing import warn_if_shared
 from .values import Value, ValueRefused
@@ -52,7 +52,7 @@ def fire_with_glue(
     path: list[int] = []
     delta: dict[str, Value] = {}
     objects: list[tuple[int, dict[str, object]]] = []
-    wiring, placed = wire(program.net), program.placed
+    wiring, placed = program.wiring, program.placed
 
     def decide(place: int, env: dict[str, Any]) -> int:
         glue = placed[place]
@@ -71,11 +71,17 @@ def fire_with_glue(
 
     after = fire(wiring, marking, transition, given, moment, decide)
     if delta or objects:
-        kept = {v for p, token in after.items() if token is not marking.get(p) for v in token.frame}
+        kept = _kept(marking, after)
         for place, held in objects:
             warn_if_shared(program.net, place, {n: v for n, v in held.items() if n in kept})
         delta = {name: value for name, value in delta.items() if name in kept}
     return Fired(after, tuple(path), delta)
+
+
+def _kept(before: Marking, after: Marking) -> Container[str]:
+    """The variables of the tokens that a firing put."""
+    frames = [token.frame for place, token in after.items() if before.get(place) is not token]
+    return frames[0] if len(frames) == 1 else {name for frame in frames for name in frame}
 
 
 def replay(

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from .language.steps import Step
 from .language.workflows import Workflow
+from .marking import Wiring, wire
 from .net import Net
 from .values import Codec, Value, ValueRefused
 
@@ -79,6 +80,11 @@ class Program:
             except ValueRefused as refused:
                 raise refused.named(name) from refused
         return found
+
+    @cached_property
+    def wiring(self) -> Wiring:
+        """The net by numbers."""
+        return wire(self.net)
 
     @cached_property
     def placed(self) -> tuple[Placed | None, ...]:

@@ -96,9 +96,10 @@ class Server:
     shop: Shop
 
     @staticmethod
-    def start(crew: Crew, ledger: Path) -> Server:
-        """Start it and wait for its port."""
+    def start(crew: Crew, ledger: Path, slow_ms: int = 0) -> Server:
+        """Start it and wait for its port; `slow_ms` is how long a charge takes, twice."""
         command = [sys.executable, "-m", f"{__package__}.server", "--ledger", str(ledger)]
+        command += ["--slow-ms", str(slow_ms)]
         process = crew.start([*command, "--end-with-stdin"], dict(os.environ))
         assert process.stdout is not None
         ready = process.stdout.readline()

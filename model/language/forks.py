@@ -57,7 +57,8 @@ async def run_together(branches: Sequence[Branch]) -> tuple[Any, ...]:
     """Run all branches, settle all, and return the results in the order of the branches.
 
     Raises the first error in virtual time, the others as its notes. A wait that would end after
-    an error is withdrawn: it consumes nothing.
+    an error is withdrawn: it consumes nothing. An effect that landed stands, before the error or
+    after it: what takes it back is the saga around, if there is one.
     """
     fork = _Fork(branches)
     ends = await fork.finish_all(fork.begin([i for i, b in enumerate(branches) if not b.ready]))
@@ -70,8 +71,6 @@ async def run_together(branches: Sequence[Branch]) -> tuple[Any, ...]:
             ends += await fork.finish_all(fork.begin([index]))
     NOW.set(max(e.moment for e in ends))
     errors = sorted((e for e in ends if e.error), key=lambda e: (e.moment, e.order))
-    if errors:
-        await fork.give_back([e for e in ends if not e.error and e.order > errors[0].order])
     _raise_first(errors)
     return tuple(e.value for e in sorted(ends, key=lambda e: e.index))
 

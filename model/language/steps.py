@@ -61,7 +61,8 @@ class Step(Generic[P, R]):
         self.refused = checked_exceptions(refused, f"{self.name}(refused=...)", where)
         self.signature: inspect.Signature = self._passed(signature)
         self.__signature__ = self.signature
-        self._keywords = bodies.keywords_only(self.signature)
+        named = bodies.keywords_only(self.signature)
+        self._positional = -1 if named else len(self.signature.parameters)
         self.place_name: str | None = None
         # Shared with the copies made by `named`, so that an undo added later holds for all.
         self._attached: dict[str, Undo | Probe] = {}
@@ -108,7 +109,7 @@ class Step(Generic[P, R]):
 
     def spread(self, values: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return what `bind` gave as arguments and keyword arguments for `fn` (without `tx`)."""
-        if not self._keywords and len(values) == len(self.signature.parameters):
+        if len(values) == self._positional:
             return values, {}
         return bodies.spread(self.signature, values)
 

@@ -46,7 +46,7 @@ class Codec:
         """No value of this type can be changed, so one decoded object serves all readers."""
         self._shape = shape
         self._plain = shape.native
-        self._certain = annotation
+        self._certain = annotation if annotation in (int, bool) else None
         self._decode = _decoder(shape)
         self.decode: Callable[[bytes], Any] = self._decode if shape.native else self._decode_mirror
         """The value for stored bytes; raises `msgspec.ValidationError` (or `DecodeError`)."""
@@ -70,14 +70,14 @@ class Codec:
         """Canonical bytes, proven to read back; raises `ValueRefused`, then nothing is stored."""
         return self._proven(value)[0]
 
-    def seal(self, value: object) -> Value:
+    def seal(self, value: Any) -> Value:
         """The value as frames hold it; raises `ValueRefused`."""
+        if type(value) is self._certain and -_INT64 <= value < _INT64:
+            return Value(self, encode(value), value)  # it is read as what was written
         raw, back = self._proven(value)
         return Value(self, raw, back if self.immutable else _UNREAD)
 
     def _proven(self, value: Any) -> tuple[bytes, Any]:
-        if self._certain is int and type(value) is int and -_INT64 <= value < _INT64:
-            return encode(value), value  # digits are read as what was written
         try:
             if not self._shape.fits(value):
                 value = self._widened(value)

@@ -48,7 +48,19 @@ def test_a_gate_breaks_once_and_only_there() -> None:
     assert gate.meet(other, fitting) is None and not gate.fired
     assert gate.meet(APPEND, fitting) is Kind.CRASH and gate.fired
     assert gate.meet(APPEND, fitting) is None
-    assert [point.boundary for point in gate.points] == [other, APPEND]
+    assert [point.boundary for point in gate.points] == [other, APPEND, APPEND]
+    assert gate.fired_at == [1]
+
+
+def test_a_second_fault_is_awaited_behind_the_first_only() -> None:
+    """In the order in which they are planned, each once; what comes too early passes."""
+    first, second = Fault(APPEND, Kind.CRASH), Fault(APPEND._replace(number=3), Kind.STOPPED)
+    gate, fitting = Gate(first, second), kinds("commit", Edge.AFTER)
+    assert gate.meet(second.boundary, fitting) is None
+    assert gate.meet(first.boundary, fitting) is Kind.CRASH and not gate.fired
+    assert gate.meet(first.boundary, fitting) is None
+    assert gate.meet(second.boundary, fitting) is Kind.STOPPED and gate.fired
+    assert gate.fired_at == [1, 3]
 
 
 def test_a_fault_that_does_not_fit_its_boundary_is_refused() -> None:
@@ -65,8 +77,8 @@ def flow() -> Flow:
 
 
 def broken_at(flow: Flow, folder: Path, kind: Kind, boundary: Boundary | None) -> Outcome:
-    fault = None if boundary is None else Fault(boundary, kind)
-    return play(flow, template(folder, flow), folder, fault)
+    faults = [] if boundary is None else [Fault(boundary, kind)]
+    return play(flow, template(folder, flow), folder, *faults)
 
 
 def test_a_crash_before_a_commit_loses_it_and_after_it_keeps_it(flow: Flow, tmp_path: Path) -> None:

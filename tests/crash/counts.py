@@ -7,6 +7,7 @@ line to put here; read the table (`pytest tests/crash/test_enumeration.py -s`) b
 from __future__ import annotations
 
 from perdure.chaos.enumeration import Counts
+from perdure.chaos.pairs import PairCounts
 
 COUNTS = {
     "sequence": Counts(56, 138, {"done": 124, "on the desk": 14}),
@@ -24,3 +25,14 @@ CANCELLED = {
     "reminders": Counts(63, 56, {"cancelled": 24, "done": 32}),
     "fulfil_order": Counts(55, 44, {"cancelled": 22, "done": 22}),
 }
+
+# Ordered pairs at a few boundaries of each flow, and at up to 40 (the nightly run).
+SOME_PAIRS = {
+    "sequence": PairCounts(5, 39, {"done": 29, "on the desk": 10}),
+    "parallel": PairCounts(2, 12, {"done": 12}),
+    "failing_saga": PairCounts(5, 40, {"failed": 40}),
+    "reminders": PairCounts(5, 30, {"done": 30}),
+    "fulfil_order": PairCounts(5, 37, {"done": 37}),
+}
+
+PAIRS: dict[str, PairCounts] = {}

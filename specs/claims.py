@@ -1,0 +1,153 @@
+"""What the engine promises, as named values: the promise, where it ends, what shows it.
+
+Written once, for the page of guarantees and for everybody who judges histories. Nothing is proved,
+played or judged here, and no figure stands here: figures come from the runs that made them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from .oracle import Rule
+
+
+class Kind(StrEnum):
+    """On what a claim rests."""
+
+    PROVED = "proved"  # for all executions, under the assumptions printed beside it
+    EXPLORED = "explored"  # all states up to a stated bound
+    TESTED = "tested"  # so many histories, in real code
+
+
+class Evidence(NamedTuple):
+    """One reason to believe a claim, and the command that shows it."""
+
+    kind: Kind
+    how: str
+    command: str
+
+
+class Claim(NamedTuple):
+    """A guarantee: what holds, exactly where it ends, and what it takes for granted."""
+
+    name: str
+    promise: str
+    ends: str  # the boundary: what is not promised
+    evidence: tuple[Evidence, ...]
+    assumes: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()  # of the oracle, which judges them at every durable point
+
+
+ENUMERATED = Evidence(
+    Kind.TESTED,
+    "every single fault at every boundary of five workflows, judged at every durable point",
+    "python -m pytest tests/crash/test_enumeration.py -s",
+)
+KILLED = Evidence(
+    Kind.TESTED,
+    "SIGKILL over real worker processes on one file",
+    "python -m pytest tests/crash/test_kills.py",
+)
+CHECKED = Evidence(
+    Kind.EXPLORED,
+    "every marking of the workflow's net, before it runs; a random net for the checker itself",
+    "perdure check app.py",
+)
+RECEIVER = "the receiver does what it says: what it refused or voided does not land later"
+DISK = "an acknowledged commit stays: the disk does not lie about fsync"
+PERSON = "a person at the desk tells the truth"
+
+CLAIMS = (
+    Claim(
+        "never twice",
+        "An irreversible call lands at most once for each time the workflow reaches it.",
+        "A receiver that acts twice on one request, and a call of a fenced worker that the "
+        "receiver cannot refuse, are outside. Idempotent calls may be made again, with one key.",
+        (CHECKED, ENUMERATED, KILLED),
+        (RECEIVER, DISK, PERSON),
+        (Rule.INTENT_FIRST, Rule.ONE_CALL, Rule.ONE_LANDING),
+    ),
+    Claim(
+        "nothing lost",
+        "What was accepted is kept: a started execution goes on after any crash, and a message "
+        "is consumed by exactly one record or visibly unread.",
+        "Accepted means that the call which started or sent it has returned.",
+        (ENUMERATED, KILLED),
+        (DISK,),
+        (Rule.NO_LOSS, Rule.CONSUMED_ONCE, Rule.CLOSED),
+    ),
+    Claim(
+        "nothing reordered",
+        "A log is append-only and without gaps; its records are firings of the compiled net, in "
+        "an order that tenures and times follow.",
+        "The order between parallel branches is free until one of them is recorded.",
+        (ENUMERATED,),
+        (DISK,),
+        (Rule.APPEND_ONLY, Rule.GAPLESS, Rule.CHAIN, Rule.ORDER, Rule.FIRING),
+    ),
+    Claim(
+        "one writer",
+        "A worker that was fenced appends nothing more, however long it was stopped.",
+        "What it had already sent to a receiver is on its way; `effect_order()` lets a receiver "
+        "refuse it.",
+        (ENUMERATED, KILLED),
+        (DISK,),
+        (Rule.FENCED,),
+    ),
+    Claim(
+        "no guess",
+        "A call that may or may not have landed is in doubt. It is settled by its probe, by its "
+        "own late answer or by a person, and until then neither repeated nor undone.",
+        "A step without a probe waits for a person.",
+        (ENUMERATED, KILLED),
+        (RECEIVER, PERSON),
+        (Rule.ONE_CALL, Rule.OUTSIDE, Rule.EFFECTS),
+    ),
+    Claim(
+        "all or undone",
+        "When a saga fails or is cancelled, everything committed in it is undone once, in reverse "
+        "causal order; past its pivot it goes forward instead.",
+        "An undo that fails for good stays on the desk, and those before it wait.",
+        (CHECKED, ENUMERATED, KILLED),
+        (RECEIVER, DISK),
+        (Rule.UNDO, Rule.CLOSED),
+    ),
+    Claim(
+        "never early",
+        "A timer fires when the database's clock has passed its moment, across crashes too.",
+        "How much later it fires is not promised: it depends on workers that live.",
+        (ENUMERATED,),
+        ("the database's clock is the time",),
+        (Rule.DUE,),
+    ),
+    Claim(
+        "told is durable",
+        "An answer, a result and a status are told only when the record that says so is durable.",
+        "Logs and telemetry of a step leave before it, marked as attempts.",
+        (ENUMERATED,),
+        (DISK,),
+        (Rule.STATUS, Rule.OUTSIDE),
+    ),
+    Claim(
+        "tampering is found",
+        "A changed byte, a removed or swapped record and a well-hashed but illegal firing are "
+        "found by `perdure audit`.",
+        "A log whose tail was cut off without a trace elsewhere is a shorter log.",
+        (
+            Evidence(
+                Kind.TESTED,
+                "every byte, every removal, every swap and every other firing of 17 example logs",
+                "python -m pytest tests/engine/test_audit_everywhere.py",
+            ),
+        ),
+        (),
+        (Rule.CHAIN, Rule.FIRING),
+    ),
+)
+"""In the order of the page."""
+
+
+def unclaimed() -> frozenset[Rule]:
+    """Rules of the oracle that no claim speaks of: there should be none."""
+    return frozenset(Rule) - {rule for claim in CLAIMS for rule in claim.rules}
