@@ -25,14 +25,14 @@ from ..crash.test_races import INSTANT, OFFERS, offer_against_a_word
 from ..stores.conftest import Lab
 from .flows import DOUBTS
 from .mutant import Direct, Mutant
-from .patching import patched
+from .patching import Patch, patched
 
 ENDS = "every execution ends, and nobody meets a defect"
 SECONDS_MAX = 90  # twice what the longest lawful history of these takes in simulated time
 NO_FAULT = "no fault"
 BY_TEST = "the test of the rule"
 RACES = (INSTANT, OFFERS, offer_against_a_word(0.015))
-HUNTED: dict[str, Flow] = {flow.name: flow for flow in (*DOUBTS, *FLOWS.values(), *RACES)}
+HUNTED: dict[str, Flow] = {flow.name: flow for flow in (*FLOWS.values(), *DOUBTS, *RACES)}
 """In this order."""
 
 
@@ -45,12 +45,6 @@ class Caught(NamedTuple):
     says: str
     histories: int
     both: bool = False  # only with the other guards taken out too
-
-
-def every_fault(points: Sequence[Point]) -> Iterator[Fault]:
-    """Single faults and cancels at every boundary."""
-    yield from single_faults(points)
-    yield from cancels(points)
 
 
 def objection(outcome: Outcome) -> tuple[str, str] | None:
@@ -71,24 +65,36 @@ def played(flow: Flow, empty: Path, folder: Path, fault: Fault | None) -> Outcom
         history.SECONDS_MAX = before
 
 
-def histories(flow: Flow, folder: Path) -> Iterator[tuple[Fault | None, Outcome]]:
-    """The calm run of a flow and every single fault of it."""
-    empty = template(folder, flow)
-    calm = played(flow, empty, folder, None)
-    yield None, calm
-    for fault in every_fault(calm.points):
-        yield fault, played(flow, empty, folder, fault)
+class Played(NamedTuple):
+    """One history of the hunt."""
+
+    flow: Flow
+    empty: Path  # the database it begins with
+    fault: Fault | None
+    outcome: Outcome
+
+
+def histories(folder: Path) -> Iterator[Played]:
+    """The calm runs of all flows, then every single fault of all, then every cancel of all."""
+    points: dict[str, Sequence[Point]] = {}
+    for name, flow in HUNTED.items():
+        empty = template(folder, flow)
+        calm = Played(flow, empty, None, played(flow, empty, folder, None))
+        points[name] = calm.outcome.points
+        yield calm
+    for plan in (single_faults, cancels):
+        for name, flow in HUNTED.items():
+            empty = template(folder, flow)
+            for fault in plan(points[name]):
+                yield Played(flow, empty, fault, played(flow, empty, folder, fault))
 
 
 def hunt(folder: Path) -> Caught | None:
     """Play until something is objected to."""
-    count = 0
-    for flow in HUNTED.values():
-        for fault, outcome in histories(flow, folder):
-            count += 1
-            found = objection(outcome)
-            if found is not None:
-                return Caught(flow.name, str(fault or NO_FAULT), *found, count)
+    for count, one in enumerate(histories(folder), 1):
+        found = objection(one.outcome)
+        if found is not None:
+            return Caught(one.flow.name, str(one.fault or NO_FAULT), *found, count)
     return None
 
 
@@ -163,20 +169,27 @@ def together(mutant: Mutant, folder: Path) -> Caught | None:
         with patched(mutant.both):
             if why is not None and fails(mutant.direct) is None:
                 return Caught(str(mutant.direct), "", BY_TEST, why, 0, True)
-    count = 0
-    for flow in HUNTED.values():
-        empty = template(folder, flow)
-        calm = played(flow, empty, folder, None)
-        for fault in (None, *every_fault(calm.points)):
-            count += 1
-            with patched(mutant.patch, mutant.both):
-                found = objection(played(flow, empty, folder, fault))
-            if found is None:
-                continue
-            with patched(mutant.both):
-                if objection(played(flow, empty, folder, fault)) is None:
-                    return Caught(flow.name, str(fault or NO_FAULT), *found, count, True)
+    other = mutant.both
+
+    def minded(one: Played) -> bool:
+        with patched(other):
+            return objection(played(one.flow, one.empty, folder, one.fault)) is None
+
+    for count, one in enumerate(_under(histories(folder), mutant.patch, other), 1):
+        found = objection(one.outcome)
+        if found is not None and minded(one):
+            return Caught(one.flow.name, str(one.fault or NO_FAULT), *found, count, True)
     return None
+
+
+def _under(found: Iterator[Played], *patches: Patch) -> Iterator[Played]:
+    """Play each of them under these patches, which are taken back in between."""
+    while True:
+        with patched(*patches):
+            one = next(found, None)
+        if one is None:
+            return
+        yield one
 
 
 def verdict(mutant: Mutant, folder: Path) -> Caught | None:

@@ -21,9 +21,9 @@ TESTS = {
     "committer": "engine/test_causal_past engine/test_poison_kinds engine/test_costs "
     "crash/test_found engine/test_ambiguous engine/test_payloads_at_birth "
     "engine/test_drain",
-    "kernel": "engine/test_folding engine/test_waits engine/test_undo engine/test_branches "
-    "engine/test_doubt engine/test_messages engine/test_time engine/test_races "
-    "crash/test_found engine/test_payloads",
+    "kernel": "engine/test_resting engine/test_folding engine/test_waits engine/test_undo "
+    "engine/test_branches engine/test_doubt engine/test_messages engine/test_time "
+    "engine/test_races crash/test_found engine/test_old_logs engine/test_payloads",
 }
 """Module of the engine -> the tests that judge it, those that fail soonest first."""
 

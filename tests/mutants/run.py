@@ -14,18 +14,17 @@ from pathlib import Path
 
 from . import recorded
 from .catalogue import MUTANTS
-from .hunting import HUNTED, Caught, histories, memory_folder, objection, verdict
+from .hunting import Caught, histories, memory_folder, objection, verdict
 
 
 def control(folder: Path) -> tuple[int, list[str]]:
     """The same histories on the engine as it is: how many, and what is objected to."""
     count, wrong = 0, list[str]()
-    for name, flow in HUNTED.items():
-        for fault, outcome in histories(flow, folder):
-            count += 1
-            found = objection(outcome)
-            if found is not None:
-                wrong.append(f"{name}, {fault}: {': '.join(found)}")
+    for one in histories(folder):
+        count += 1
+        found = objection(one.outcome)
+        if found is not None:
+            wrong.append(f"{one.flow.name}, {one.fault}: {': '.join(found)}")
     return count, wrong
 
 
