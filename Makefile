@@ -13,7 +13,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test install lint types contracts docs check nightly bench format lock clean
+.PHONY: help demo test install lint types contracts docs check nightly mutants mutation bench format lock clean
 
 help: ## Print this list
 	@echo "Perdure: durable execution you can prove. Targets:"
@@ -45,6 +45,19 @@ check: lint types contracts docs test ## Everything above that can fail
 
 nightly: install ## Run the suite with new random examples; the seed is printed
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+mutants: install ## Hunt the 36 mutants of the engine, print what killed each, and keep where
+	@$(BIN)/python -u -m tests.mutants.run $(ARGS)
+
+# The tool is no part of the locks: it brings twenty packages and needs none of ours.
+MUTATION := $(VENV)/mutation
+mutation: install $(MUTATION)/bin/cosmic-ray ## Mutate kernel, committer and leases line by line in a clone (hours)
+	@$(BIN)/python -m tests.mutants.mutation --tool $(MUTATION)/bin --folder $(MUTATION)/run $(ARGS)
+
+$(MUTATION)/bin/cosmic-ray:
+	@echo "installing cosmic-ray into $(MUTATION)" >&2
+	@$(PYTHON) -m venv $(MUTATION)
+	@$(MUTATION)/bin/python -m pip install --quiet --disable-pip-version-check cosmic-ray==8.7.0
 
 bench: install ## Run every measurement in bench/
 	@set -e; test -n "$(wildcard bench/*.py)" || { echo "bench/ holds no measurement" >&2; exit 2; }; \

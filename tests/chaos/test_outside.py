@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
-from perdure import Landed, Voided, compensatable, idempotent, irreversible, observe
-from perdure.chaos.outside import KeyClosed, Outside
+from perdure import InDoubt, Landed, Voided, compensatable, idempotent, irreversible, observe
+from perdure.chaos.outside import Answer, AnswerLost, KeyClosed, Outside
 from perdure.engine.world import Invocation
 from perdure.model.language.steps import Step
 
@@ -148,3 +149,40 @@ def test_an_undo_of_what_has_not_landed_yet_keeps_it_from_landing() -> None:
     with pytest.raises(KeyClosed):
         late.answer()
     assert (world.ledger.landings, world.ledger.undos) == ([], [])
+
+
+def test_an_answer_that_is_lost_leaves_what_was_done() -> None:
+    """The effect stands, with the answer that never came; its caller sees an error, whatever kind:
+    a library may cancel the task of its caller."""
+    for error in (ConnectionError("reset"), asyncio.CancelledError()):
+        world = Outside({"charge": _loses(error)})
+        request = world.arrive(invocation(charge, 7))
+        request.land()
+        with pytest.raises(type(error)):
+            request.answer()
+        assert [x.result for x in world.ledger.landings] == ['"charged"']
+        probe = world.arrive(invocation(charge, 7, role="probe"))
+        probe.land()
+        assert probe.answer() == Landed("charged")
+
+
+def _loses(error: BaseException) -> Answer:
+    def reply(amount: int) -> str:
+        raise AnswerLost("charged", error)
+
+    return reply
+
+
+def test_a_receiver_that_closes_no_key_says_so() -> None:
+    """Its probe only looks: nothing so far is in doubt, the attempt may land after it, and then the
+    probe says that it did."""
+    world = Outside({"charge": _charges}, plain=("charge",))
+    late = world.arrive(invocation(charge, 7))
+    answers: list[Any] = []
+    for _ in range(2):
+        probe = world.arrive(invocation(charge, 7, role="probe"))
+        probe.land()
+        answers.append(probe.answer())
+        late.land()
+    assert isinstance(answers[0], InDoubt) and answers[1] == Landed("charged 7")
+    assert late.answer() == "charged 7"

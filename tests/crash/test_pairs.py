@@ -106,7 +106,5 @@ def test_the_manual_tells_the_figures_of_the_nightly_run(root: Path) -> None:
         for line in section.splitlines()
         if line.startswith("| `")
     }
-    assert rows == {
-        name: [*PAIRS[name], SOME_PAIRS[name].pairs] for name in FLOWS
-    }
+    assert rows == {name: [*PAIRS[name], SOME_PAIRS[name].pairs] for name in FLOWS}
     assert f"{sum(pairs for _, pairs in PAIRS.values()):,} pairs" in section

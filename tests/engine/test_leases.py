@@ -7,13 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
+from perdure.engine import leases
 from perdure.engine.leases import (
     LEASE_SECONDS,
     MARGIN_SECONDS,
     Lease,
     Watch,
+    boot_seconds,
     own_identity,
     process_started,
     provably_gone,
@@ -107,3 +111,83 @@ def test_a_session_is_late_after_a_lease_without_a_beat_on_the_fencers_own_clock
     assert watch.expired([row(1, 5), row(2, 10)], almost) == []
     assert watch.expired([row(1, 5), row(2, 10), row(3, 0)], 1000.0 + LEASE_SECONDS) == [1]
     assert watch.expired([row(2, 10), row(3, 0)], almost + LEASE_SECONDS) == [2]
+
+
+def test_no_call_begins_with_less_than_a_third_of_its_lease() -> None:
+    """Rule 14 in figures: 5 s of the 15 that are the default; of another lease the same part."""
+    usual, short = Lease(0.0), Lease(0.0, 3.0)
+    assert usual.may_call(10.0) and not usual.may_call(10.001)
+    assert short.may_call(2.0) and not short.may_call(2.001)
+
+
+def test_the_clock_of_leases_goes_on_in_suspend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has such a clock it is the one that is read; else one that never jumps."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        before = time.clock_gettime(time.CLOCK_BOOTTIME)
+        assert before <= boot_seconds() <= time.clock_gettime(time.CLOCK_BOOTTIME)
+        monkeypatch.delattr(time, "CLOCK_BOOTTIME")
+    before = time.monotonic()
+    assert before <= boot_seconds() <= time.monotonic()
+
+
+FILES = {"/etc/machine-id": "m-1\n", "/proc/sys/kernel/random/boot_id": "b-1\n"}
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_who_this_process_is_where_the_system_tells_and_where_it_does_not(
+    bare: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host is its name with the machine's id; what cannot be read is empty and no error."""
+
+    def read(path: Path) -> str:
+        if bare:
+            raise FileNotFoundError(path)
+        return FILES[str(path)]
+
+    def link(path: Path) -> Path:
+        if bare:
+            raise FileNotFoundError(path)
+        return Path("pid:[7]")
+
+    def started(pid: int) -> int | None:
+        return None if bare else 5
+
+    monkeypatch.setattr(leases.socket, "gethostname", lambda: "box")
+    monkeypatch.setattr(Path, "read_text", read)
+    monkeypatch.setattr(Path, "readlink", link)
+    monkeypatch.setattr(leases, "process_started", started)
+    told = ("box", "", "", 0) if bare else ("box/m-1", "b-1", "pid:[7]", 5)
+    own = own_identity()
+    assert (own.host, own.boot, own.namespace, own.started) == told
+    assert own.worker == f"box:{os.getpid()}"
+
+
+def test_without_proc_a_process_is_gone_when_its_pid_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Asked of the system itself: alive, dead, and one that we may not ask about. The question
+    harms nobody: the child runs on. Where there are no such pids nothing is known."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    bare, own = Identity("v", "host", "", "", child.pid, 0), Identity("w", "host", "", "", 1, 0)
+    assert not provably_gone(bare, own)
+    assert child.poll() is None
+    child.communicate(b"\n")
+    assert child.returncode == 0, "it ended by itself"
+    assert provably_gone(bare, own)
+
+    def forbidden(pid: int, number: int) -> None:
+        raise PermissionError(pid)
+
+    monkeypatch.setattr(os, "kill", forbidden)
+    assert not provably_gone(bare, own)
+
+    def free(pid: int, number: int) -> None:
+        raise ProcessLookupError(pid)
+
+    monkeypatch.setattr(os, "kill", free)
+    assert provably_gone(bare, own)
+    monkeypatch.setattr(os, "name", "nt")
+    try:
+        assert not provably_gone(bare, own)
+    finally:
+        monkeypatch.undo()

@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 import pytest
 from perdure.engine import kernel
+from perdure.engine.bodies import Body
 from perdure.engine.resting import WANTING, rest
 from perdure.engine.status import Status
 from perdure.model.compiler import compile_workflow
 from perdure.model.language.workflows import Workflow
-from perdure.model.marking import Marking, Token, wire
+from perdure.model.marking import IllegalFiring, Marking, Token, wire
 from perdure.model.net import AUTO, FINAL, Net, PlaceKind, Transition, TransitionKind
 
 from ..crash.flows import failing_saga, parallel, reminders, sequence
@@ -103,6 +104,44 @@ def test_what_waits_for_durability_is_not_fired_before() -> None:
         state = kernel.State(marking, {}, {})
         assert kernel.next_auto(wire(net), state, 4) is None
         assert kernel.next_auto(wire(net), state, 5) == number
+
+
+def test_wishes_come_in_the_order_in_which_their_tokens_came_to_rest() -> None:
+    """Whatever the order of the marking; of two at one moment the earlier place is first."""
+    program = compile_workflow(parallel)
+    kinds = [place.kind for place in program.net.places]
+    wiring, told = wire(program.net), 0
+    frame = dict.fromkeys((v for place in program.net.places for v in place.frame), None)
+    for marking in markings(parallel):
+        pair = [
+            place
+            for place in rest(wiring, tuple(marking)).wanting
+            if kinds[place] is not PlaceKind.DOUBT and (place, K.INTENT) not in wiring.by_kind
+        ]
+        if len(pair) != 2:
+            continue
+        for seqs in ((3, 4), (4, 3), (4, 4)):
+            tokens = {p: Token(frame, seq, 0) for p, seq in zip(pair, seqs, strict=True)}
+            expected = sorted(pair, key=lambda place: (tokens[place].seq, place))
+            for places in (pair, pair[::-1]):
+                state = kernel.State({p: tokens[p] for p in places}, {}, {})
+                wants = kernel.wants(program, state, "origin")
+                assert [want.place for want in wants] == expected
+                told += 1
+    assert told
+
+
+def test_a_number_beyond_the_net_is_no_firing() -> None:
+    """The first number that the net has no transition for, and one below the first."""
+    program = compile_workflow(sequence)
+    wiring, state = wire(program.net), kernel.begin(program, {}, 0)
+    for number in (len(program.net.transitions), -2):
+        with pytest.raises(IllegalFiring, match="no such transition"):
+            kernel.fold(wiring, state, number, Body(), 1, 0, _never)
+
+
+def _never(variable: str, site: str, raw: bytes) -> Any:
+    raise AssertionError("nothing is to be read")
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=NAMES)

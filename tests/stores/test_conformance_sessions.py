@@ -29,6 +29,18 @@ async def test_a_fenced_session_appends_and_claims_nothing(lab: Lab) -> None:
     assert await lab.seqs(a) == [0] and await lab.store.sessions() == []
 
 
+async def test_each_process_gets_a_session_of_its_own(lab: Lab) -> None:
+    """Whoever registers beside another, on the same machine and under the same name too, is a new
+    session: it takes nothing over, and the other goes on."""
+    first = await lab.session()
+    a = await lab.owned(first)
+    second = await lab.session()
+    assert second > first and await lab.claim(second) == []
+    assert (await lab.row("a")).owner == first and (await lab.write(a, a.record())).ok
+    await lab.store.fence(second)
+    assert await lab.session() > second and (await lab.write(a, a.record())).ok
+
+
 async def test_what_was_appended_before_the_fence_is_seen_by_the_next_claim(lab: Lab) -> None:
     """Append before fence: the record stays, and the heir continues the same chain."""
     a = await lab.owned(await lab.session())
