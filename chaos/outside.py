@@ -41,6 +41,7 @@ class Request:
         self._error: BaseException | None = None
         self._result: Any = None
         self.done = False
+        self.cut = False  # whoever makes it dies in the middle of it
 
     def land(self) -> None:
         """Come about: the effect happens now, or is refused."""
@@ -91,6 +92,11 @@ class Outside:
         self.ledger.calls.append(told)
         answer = self._answers.get(step.name, _nothing)
         return Request(self, told, step.effect, lambda: answer(*invocation.arguments))
+
+    async def within(self, invocation: Invocation) -> Any:
+        """Run the body of a transactional step; it lands with its transaction, or not at all."""
+        args, kwargs = invocation.step.spread(invocation.arguments)
+        return await invocation.step.fn(invocation.tx, *args, **kwargs)
 
     def do(self, told: Called, effect: Effect, answer: Callable[[], Any]) -> Any:
         """Let an effect happen, unless its key is closed or the receiver refuses."""

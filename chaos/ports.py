@@ -52,6 +52,7 @@ class Gate:
         self.fired_at: list[int] = []  # for each fault that fired, where in `points`
         self._counts: Counter[tuple[str, str]] = Counter()
         self._last = ""
+        self.met: Callable[[Boundary, Kind], None] = _untold
 
     @property
     def fired(self) -> bool:
@@ -77,7 +78,12 @@ class Gate:
         kind = awaited[0].kind
         assert kind in (*fitting, Kind.CANCELLED), f"{awaited[0]} does not fit"
         self.fired_at.append(len(self.points) - 1)
+        self.met(boundary, kind)
         return kind
+
+
+def _untold(boundary: Boundary, kind: Kind) -> None:
+    return None
 
 
 class Process(Protocol):
@@ -213,11 +219,13 @@ class PortedWorld:
 
     async def _done(self, invocation: Invocation) -> Any:
         if invocation.tx is not None:
-            args, kwargs = invocation.step.spread(invocation.arguments)
-            return await invocation.step.fn(invocation.tx, *args, **kwargs)
+            return await self._outside.within(invocation)
         request = self._send(invocation, LATENCY_SECONDS)
         while not request.done:
             await asyncio.sleep(LATENCY_SECONDS)
+            if request.cut:
+                self._process.die()
+                await self._process.able()
         return request.answer()
 
     def _send(self, invocation: Invocation, seconds: float) -> Request:

@@ -33,12 +33,23 @@ class Time:
 
     def __init__(self) -> None:
         self.now = 0
+        self.skipped = 0
         self._happenings: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
 
     def database(self) -> int:
         """Microseconds since 1970, as the store tells them."""
-        return EPOCH + self.now
+        return EPOCH + self.now + self.skipped
+
+    @property
+    def passed(self) -> float:
+        """Seconds since the beginning, by the store's clock."""
+        return (self.now + self.skipped) / 1e6
+
+    def skip_to(self, moment: int) -> None:
+        """Put the store's clock forward to a moment of its own, and nobody else's: what waits for
+        a date wakes, and no lease has run out."""
+        self.skipped += max(0, moment - self.database())
 
     def happen(self, seconds: float, what: Callable[[], None]) -> None:
         """Let something happen outside, whoever is alive then."""
@@ -128,6 +139,11 @@ class SimLoop(asyncio.BaseEventLoop):
         self.call_soon(self.stop)
         self.run_forever()
 
+    @property
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """Those that are not done."""
+        return list(asyncio.all_tasks(self))
+
     def abandon(self) -> None:
         """Drop everything that was going on, as the death of the process does."""
         self.abandoned = True
@@ -136,7 +152,7 @@ class SimLoop(asyncio.BaseEventLoop):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
-                for task in asyncio.all_tasks(self):
+                for task in self.tasks:
                     _close(task.get_coro())
         finally:
             log.disabled = False

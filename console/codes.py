@@ -23,6 +23,7 @@ FAMILIES: Mapping[str, str] = {
     "PD2": "Values and names",
     "PD3": "Effects and sagas",
     "PD4": "Declarations of steps, signals and workflows",
+    "PD5": "Trials of a workflow in a fake world",
     "PD6": "Words used where they have no meaning",
     "PD7": "Executions",
     "PD8": "The machine and the store",
@@ -294,6 +295,44 @@ CODES: Mapping[str, Code] = {
     ),
     "PD416": Code(
         "A version below 1.", "Versions count from 1.", "@workflow(version=1)"
+    ),
+    "PD501": Code(
+        "A body reaches for the real world in a simulation.",
+        "It runs once for every fault, and nothing real may come of it: no connection, no process, "
+        "no thread, no file that is written. A library in C may hide such a thing from us.",
+        "Give it a stand-in in `def fakes(world)`, or hand its module a client that is a fake.",
+    ),
+    "PD502": Code(
+        "Nobody said that the bodies of steps with effects may run in a simulation.",
+        "A body that reaches a real client would do it for real, once for every fault.",
+        "Write `def fakes(world)`, in the target or in --fakes FILE; or say --bodies.",
+    ),
+    "PD503": Code(
+        "Two runs without a fault are not alike.",
+        "What differs without a fault says nothing with one: something outlives a history, or a "
+        "step answers by chance.",
+        "Make the state of the fakes inside `def fakes(world)`, which is called for each history.",
+    ),
+    "PD504": Code(
+        "The run without a fault does not end.",
+        "A trial begins with a run that goes well.",
+        "If it waits for a message: `world.send(signal, value, at=seconds)` in `def fakes(world)`.",
+    ),
+    "PD505": Code(
+        "The fakes are none, or what is tried is no call of a workflow.",
+        "`fakes` returns a dict: step, undo or probe -> a function or a value; nothing for "
+        "transactional steps, which run in the simulated store.",
+        "def fakes(world): return {step: function_or_value}",
+    ),
+    "PD506": Code(
+        "A file of `perdure replay` cannot be played again.",
+        "It is no such file, of another version, or its input fits the workflow no more.",
+        "Find the failure anew with `perdure chaos`.",
+    ),
+    "PD507": Code(
+        "A claim about a step in which nothing is counted.",
+        "What happens twice is seen in the fake world's ledger; a test without it cannot fail.",
+        'Say `world.happened("charge", order)` where the fake charges.',
     ),
     "PD601": Code(
         "A step or saga is used outside a workflow.",

@@ -97,11 +97,13 @@ class Committer:
         self._lost(gone)
 
     async def close(self) -> None:
-        """Wait until everything pending is durable, or the store cannot be reached."""
+        """Wait until everything pending is durable; raises when the store cannot be reached."""
         self._closing = True
         self._begin()
-        while self._task is not None:
-            await asyncio.wait({self._task})
+        while (task := self._task) is not None:
+            await asyncio.wait({task})
+            if not task.cancelled() and (trouble := task.exception()) is not None:
+                raise trouble
 
     async def _run(self) -> None:
         try:

@@ -18,7 +18,7 @@ from typing import Any
 from .clock import Clock
 from .errors import StoreUnavailable
 from .instance import Instance
-from .store import Fenced, Store
+from .store import Ambiguous, Fenced, Store
 
 AGAIN_SECONDS = 0.5
 _LOG = logging.getLogger("perdure")
@@ -66,9 +66,15 @@ class Quarantine:
             self._through.set()
 
     async def renamed(self) -> None:
-        """The executions were handed over to a new session: name the suspect there too."""
+        """The executions were handed over to a new session: name the suspect there too.
+
+        Who was left waiting when the old one was lost waits for the same, in the new one.
+        """
         if self._named is not None and self._named.alive:
             await self._store.suspect(self._session(), self._named.id)
+        elif not self._running and (self._suspects or self._others):
+            self._shut = self._running = True
+            self._spawn(self._run())
 
     async def _run(self) -> None:
         try:
@@ -79,13 +85,14 @@ class Quarantine:
                     await self._one(suspect)
             self._named = None
             await self._name(None)
-        except Fenced:  # all that was claimed is somebody else's now
-            self._suspects.clear()
-            self._others.clear()
+            self._open()
+        except (Fenced, Ambiguous):  # all is somebody else's now, or is handed over (`renamed`)
+            if self._named is not None:
+                self._suspects.appendleft(self._named)
+            self._shut = False
             raise
         finally:
             self._running, self._named = False, None
-            self._open()
 
     async def _one(self, suspect: Instance) -> None:
         self._named, self._through = suspect, asyncio.Event()

@@ -71,6 +71,33 @@ async def fulfil_order(order: str) -> str:
     charge = await charge_card(order)
     return charge.id
 '''
+BOOKING = '''
+"""Trips, paid by a step that is not what it says."""
+
+from perdure import idempotent, workflow
+
+
+@idempotent
+async def pay(trip: str) -> str:
+    """The line dies."""
+    raise RuntimeError("the line is dead")
+
+
+@workflow
+async def book(trip: str) -> str:
+    """Pay for a trip."""
+    return await pay(trip)
+
+
+def fakes(world):
+    """A bank that knows no keys."""
+
+    def paid(trip: str) -> str:
+        world.happened("pay", trip)
+        return "paid"
+
+    return {pay: paid}
+'''
 LEAVE = '''
 """Who may go on holiday."""
 
@@ -84,15 +111,20 @@ async def leave(employee: str) -> bool:
     got = await answer.wait()
     return got.approved
 '''
+TRIAL = """perdure chaos shop/booking.py:book --input '{"trip": "Rome"}'"""
 # Lines that answer with another code than 0 here, and why.
 CODES = {
     "perdure resume order-17": 1,  # it is in doubt, not stalled
     "perdure wait order-17 --timeout 60": 3,  # it stays in doubt
+    # They find what is wrong with it.
+    TRIAL: 1,
+    f"{TRIAL} --crashes 2 --histories 20": 1,
+    "perdure replay book_twice_pay.replay.json": 1,
 }
 # Lines that may find nothing: nothing is stalled here.
 SILENT = ("perdure list --status stalled", "perdure resume --workflow")
 SERVERS = ("perdure worker", "perdure docs serve", "perdure wait order-17")
-ELSEWHERE = ("perdure demo",)  # has tests of its own
+ELSEWHERE = ("perdure demo", "perdure chaos --kill")  # has tests of its own
 
 
 def commands(page: Path) -> list[str]:
@@ -122,7 +154,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("manual")
     (folder / "hello.py").write_text(next(programs((ROOT / "README.md").read_text())))
     (folder / "shop").mkdir()
-    for name, text in (("__init__", ""), ("orders", ORDERS), ("returns", LEAVE)):
+    for name, text in (
+        ("__init__", ""),
+        ("orders", ORDERS),
+        ("returns", LEAVE),
+        ("booking", BOOKING),
+    ):
         (folder / "shop" / f"{name}.py").write_text(text)
     (folder / "order.json").write_text('{"order": "lamp"}')
     (folder / "answer.json").write_text('{"approved": true, "by": "Eve"}')
@@ -135,6 +172,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         done = run(folder, "perdure", *words)
         assert done.returncode == 0, done.stderr
+    assert run(folder, *shlex.split(TRIAL)).returncode == 1
     with sqlite3.connect(folder / "perdure.db") as link:
         link.execute("UPDATE execution SET created = created - 3 * 3600 * 1000000")
     link.close()
@@ -230,5 +268,5 @@ def test_every_other_command_of_the_documentation_can_be_typed(page: Path) -> No
         elif words[1:3] == ["-m", "pytest"]:
             assert (ROOT / words[3]).exists(), line
         else:
-            known = ("perdure", "env/bin/perdure", "env/bin/pip", "python3")
+            known = ("perdure", "pytest", "env/bin/perdure", "env/bin/pip", "python3")
             assert words[0] in known, line

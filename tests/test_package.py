@@ -141,3 +141,12 @@ def test_every_module_of_the_wheel_can_be_imported(wheel: Path, tmp_path: Path) 
     )
     said = python("-P", "-c", program, cwd=tmp_path, path=tmp_path / "site")
     assert Path(said.strip()).is_relative_to(tmp_path)
+
+
+def test_pytest_finds_the_plugin_in_the_wheel(wheel: Path) -> None:
+    """An entry point that names a module of the wheel, with the fixture in it."""
+    with zipfile.ZipFile(wheel) as files:
+        (name,) = (n for n in files.namelist() if n.endswith("/entry_points.txt"))
+        points = files.read(name).decode()
+        assert "[pytest11]\nperdure = perdure.chaos.plugin" in points
+        assert "\n@pytest.fixture\ndef perdure(" in files.read("perdure/chaos/plugin.py").decode()

@@ -51,6 +51,11 @@ def workflows(target: str) -> list[AnyWorkflow]:
     return chosen
 
 
+def module_of(source: str) -> ModuleType:
+    """The module of a file or a dotted name, loaded."""
+    return _loaded(source, source)
+
+
 def _loaded(source: str, target: str) -> ModuleType:
     path = Path(source)
     if source and path.is_dir():

@@ -58,7 +58,11 @@ def test_a_signal_comes_at_the_count_and_a_stop_comes_before_the_kill(
     """Counting begins anew behind the stop; behind the kill nothing is left to come."""
     sent: list[int] = []
     said: list[tuple[str, Moment]] = []
-    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append(number))
+
+    def kill(pid: int, number: int) -> None:
+        sent.append(number)
+
+    monkeypatch.setattr(os, "kill", kill)
     fate = Fate(Meeting(Moment.AFTER_COMMIT, 2), Meeting(Moment.BEFORE_COMMIT, 2))
     fatal = Fatal(fate, lambda kind, moment: said.append((kind, moment)))
     for _ in range(4):
@@ -70,8 +74,12 @@ def test_a_signal_comes_at_the_count_and_a_stop_comes_before_the_kill(
 
 def test_without_a_fate_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last lives of a campaign work in peace."""
-    monkeypatch.setattr(os, "kill", lambda *told: pytest.fail("a signal"))
-    fatal = Fatal(None, lambda *told: pytest.fail("a word"))
+
+    def never(*told: object) -> None:
+        pytest.fail(f"a signal, or a word: {told}")
+
+    monkeypatch.setattr(os, "kill", never)
+    fatal = Fatal(None, never)
     for moment in Moment:
         fatal.meet(moment)
 

@@ -46,6 +46,7 @@ MAKES_A_STORE = {"run", "start", "worker", "db upgrade"}
 ABOUT_ONE = {"signal", "cancel", "resume", "wait", "show", "log", "effects", "desk decide"}
 # How each verb that loads the user's code is called, `{}` being the target.
 WITH_TARGET: dict[str, list[str]] = {
+    "chaos": ["chaos", "{}", *ADA],
     "check": ["check", "{}"],
     "compile": ["compile", "{}", "--to", "json"],
     "docs build": ["docs", "build", "{}", "-o", "out"],
@@ -70,7 +71,7 @@ TARGETS = {
     "refused": ("from perdure import workflow\nimport asyncio\n\n\n@workflow\n"
                 "async def nap() -> None:\n    await asyncio.sleep(1)\n", "PD105"),
 }  # fmt: skip
-NEEDS_ONE = {"compile", "run", "start"}
+NEEDS_ONE = {"chaos", "compile", "run", "start"}
 
 
 @pytest.fixture(autouse=True)
@@ -300,6 +301,14 @@ def test_what_answers_answers_as_json_too(words: list[str], command: click.Comma
         (["log", "x", "--at", "7"], "has records 0 to 0"),
         (["check", SHOP, "--property", "magic"], "no property 'magic'"),
         (["run", *GO[:1], "--input", "@."], "cannot read ."),
+        (["chaos", *GO[:1]], "needs 'name'"),
+        (["chaos", *GO[:1], "--input", '{"nom": 1}'], "no parameter 'nom'"),
+        (["chaos", *GO[:3]], "PD502 greet is @idempotent"),
+        (["chaos", *GO[:3], "--histories", "none"], "'none' is not a valid integer"),
+        (["replay"], "Missing argument 'FILE'"),
+        (["replay", "no.json"], "PD506 No such file"),
+        (["replay", "."], "PD506 Is a directory"),
+        (["replay", SHOP], "PD506 it is no saved failure"),
     ],
 )
 def test_words_that_cannot_be_used_are_exit_2(arguments: list[str], says: str) -> None:

@@ -1,0 +1,163 @@
+"""Judges what happened in a user's fake world by the same workflow's run without a fault.
+
+The oracle judges the engine (`specs`); this is about the user's steps: whether one that is declared
+idempotent is, whether a probe tells the truth, whether an undo undoes. No history is played here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..specs.oracle import Broken, Rule
+from .fakes import Effect, World
+from .history import Outcome
+
+_ENDED = ("failed", "cancelled")
+_YOURS = (Rule.OUTSIDE, Rule.ONE_LANDING, Rule.UNDO)
+"""What a step of the user's can break; all other rules are the engine's alone."""
+
+
+class Seen(NamedTuple):
+    """One history: what became of the execution, and the world it left."""
+
+    outcome: Outcome
+    world: World
+
+    @property
+    def told(self) -> str:
+        """How it ended and what stands, in words: equal for equal runs."""
+        standing = Counter(e.name for e in self.world.effects)
+        standing.subtract(self.world.undone)
+        parts = [f"{n} x {name}" for name, n in sorted(standing.items()) if n]
+        return f"{self.outcome.status} with " + (", ".join(parts) or "no effect")
+
+
+class Finding(NamedTuple):
+    """Something that a fault brought about and must not."""
+
+    rule: str  # "twice", "lost", "left", "stalled", "rule"
+    step: str
+    says: str
+    why: str
+    fix: str
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What findings of one cause share."""
+        return self.rule, self.step
+
+
+def judge(seen: Seen, calm: Seen) -> list[Finding]:
+    """Everything that is wrong with a history, the user's own mistakes first."""
+    mine = [*_twice(seen, calm), *_lost(seen, calm), *_left(seen), *_stalled(seen, calm)]
+    return [*mine, *_rules(seen, mine)]
+
+
+def _twice(seen: Seen, calm: Seen) -> Iterator[Finding]:
+    often = _most(calm.world)
+    before = _most(seen.world)
+    for name, (count, effect) in before.items():
+        lawful = max(1, often[name][0]) if name in often else 1
+        if count > lawful:
+            yield _double(name, count, lawful, effect)
+
+
+def _most(world: World) -> dict[str, tuple[int, Effect]]:
+    """Effect -> how often it stands: under one key for steps that are idempotent, else in all."""
+    counts: Counter[tuple[str, str]] = Counter()
+    last: dict[str, Effect] = {}
+    for effect in world.effects:
+        group = effect.here.key if effect.here.effect == "idempotent" else ""
+        counts[effect.name, group] += 1
+        last[effect.name] = effect
+    most: Counter[str] = Counter()
+    for (name, _), count in counts.items():
+        most[name] = max(most[name], count)
+    return {name: (most[name] - world.undone[name], e) for name, e in last.items()}
+
+
+_DOUBLE = {
+    "idempotent": (
+        "it is declared @idempotent: doing it twice must be doing it once",
+        "hand effect_key() to the receiver and let it refuse a second one; or declare it "
+        "@irreversible and give it a probe",
+    ),
+    "transactional": (
+        "a transactional step is rolled back and run again; only writes through tx go with it",
+        "move this effect into a step of its own",
+    ),
+    "": ("it was called again after its probe or undo said that it had not happened",
+         "close the key at the receiver first, only then look"),
+}  # fmt: skip
+
+
+def _double(name: str, count: int, lawful: int, effect: Effect) -> Finding:
+    why, fix = _DOUBLE.get(effect.here.effect, _DOUBLE[""])
+    says = f"{name} happened {count} times; without the fault it is {lawful}"
+    return Finding("twice", effect.here.step, says, why, fix)
+
+
+def _lost(seen: Seen, calm: Seen) -> Iterator[Finding]:
+    if (seen.outcome.status, calm.outcome.status) != ("done", "done"):
+        return
+    if result(seen.outcome) != result(calm.outcome):
+        return  # another way through the workflow has other effects
+    missing: dict[str, Effect] = {}
+    for effect in calm.world.effects:
+        if _stands(calm.world, effect) and not any(
+            e.name == effect.name for e in seen.world.effects
+        ):
+            missing.setdefault(effect.here.step, effect)
+    for step, effect in missing.items():
+        says = f"{effect.name} never happened, and the workflow is done as if it had"
+        why = f"{step} answered a second call without having done what the first was to do"
+        fix = "do it first and note it afterwards, in one transaction where the receiver has one"
+        yield Finding("lost", step, says, why, fix)
+
+
+def _stands(world: World, effect: Effect) -> bool:
+    return sum(e.name == effect.name for e in world.effects) > world.undone[effect.name]
+
+
+def _left(seen: Seen) -> Iterator[Finding]:
+    if seen.outcome.status not in _ENDED:
+        return
+    for effect in {e.name: e for e in seen.world.effects}.values():
+        if effect.here.effect == "compensatable" and _stands(seen.world, effect):
+            says = f"{effect.name} stands, though the workflow is {seen.outcome.status}"
+            why = f"the undo of {effect.here.step} left it, and nobody will look again"
+            fix = "find it by effect_key() or the arguments: the result may be unknown (None)"
+            yield Finding("left", effect.here.step, says, why, fix)
+
+
+def _stalled(seen: Seen, calm: Seen) -> Iterator[Finding]:
+    if seen.outcome.status == "stalled" != calm.outcome.status:
+        says = "the execution stalls; without the fault it ends"
+        fix = "`except` what the step may raise, in the workflow"
+        yield Finding("stalled", "", says, "the workflow's own code raised", fix)
+    for defect in seen.outcome.defects:
+        yield Finding("rule", "", defect, "this is a defect of ours, or of a fake", "report it")
+
+
+def _rules(seen: Seen, mine: list[Finding]) -> Iterator[Finding]:
+    """Broken rules of the engine; those that the user's own mistake explains are not told twice."""
+    for broken in seen.outcome.broken:
+        if not (mine and broken.rule in _YOURS):
+            yield _broken(broken)
+
+
+def _broken(broken: Broken) -> Finding:
+    if broken.rule in _YOURS:
+        why = "what the workflow was told and what is outside differ"
+        fix = "a probe closes the key before it answers, and says only what it found"
+    else:
+        why, fix = "the engine promises this in every history", "this is a bug of ours: report it"
+    return Finding("rule", "", f"{broken.rule}: {broken.says}", why, fix)
+
+
+def result(outcome: Outcome) -> bytes | None:
+    """The body of the last record: the value or the error."""
+    log = outcome.rows.get("log", ())
+    return bytes(log[-1]["body"]) if log else None

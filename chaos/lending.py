@@ -1,0 +1,80 @@
+"""Connections to one SQLite file that are lent and given back, so that a thousand short lives of a
+process need not open a thousand of them: opening and preparing costs more than a history's writes.
+
+To whoever borrows one it is new, and gone when it is closed: what was not committed is rolled back,
+and every later use of it is refused. No statement of the engine's is known here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, cast
+
+
+class _Lent:
+    """A connection as its borrower sees it."""
+
+    def __init__(self, pool: Pool, real: sqlite3.Connection, known: bool) -> None:
+        self._pool, self._real, self._closed, self._known = pool, real, False, known
+        self.execute: Any = real.execute
+        self.executemany: Any = real.executemany
+        self.isolation_level = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._closed:
+            _refuse()
+        return getattr(self._real, name)
+
+    def create_function(self, *args: Any, **settings: Any) -> None:
+        """What SQLAlchemy makes for every connection: once, or all statements are compiled anew."""
+        if not self._known:
+            self._real.create_function(*args, **settings)
+
+    def close(self) -> None:
+        """Give it back; twice is once."""
+        if not self._closed:
+            self._closed = True
+            self.execute = self.executemany = _refuse
+            self._pool.take_back(self._real)
+
+
+def _refuse(*args: Any) -> None:
+    raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+
+
+class Pool:
+    """All connections to one file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._free: list[sqlite3.Connection] = []
+        self._all: list[sqlite3.Connection] = []
+
+    def lend(self) -> sqlite3.Connection:
+        """A connection that nobody else has."""
+        known = bool(self._free)
+        if known:
+            real = self._free.pop()
+        else:
+            real = sqlite3.connect(
+                self._path,
+                timeout=0,
+                check_same_thread=False,
+                isolation_level=None,
+                cached_statements=500,
+            )
+            self._all.append(real)
+        return cast("sqlite3.Connection", _Lent(self, real, known))
+
+    def take_back(self, real: sqlite3.Connection) -> None:
+        """Roll back what is open, as closing does."""
+        if real.in_transaction:
+            real.rollback()
+        self._free.append(real)
+
+    def close(self) -> None:
+        """Close all of them, lent or not."""
+        for real in self._all:
+            real.close()
+        self._all, self._free = [], []

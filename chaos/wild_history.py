@@ -1,0 +1,418 @@
+"""A random history: several executions on several workers over one store, in simulated time, with
+whatever the choices say going wrong; judged at every durable point.
+
+What can go wrong where is in `troubles.py`, how it is done in `wild.py`; what is lawful, in
+`specs`, is not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from ..engine.errors import StoreUnavailable
+from ..engine.post import CANCEL, Wish
+from ..engine.store import Ambiguous, Fenced
+from ..model.errors import ExecutionFinished, NoSuchExecution
+from ..model.language.calls import taken
+from ..model.language.workflows import Workflow
+from ..model.values import codec
+from ..specs.ledger import Ledger, Sent
+from ..specs.oracle import Broken, Oracle, Rows
+from .choices import Source, Tape
+from .databases import Database
+from .history import Flow, Message
+from .outside import Outside
+from .quick import NeverWaits, QuickLoop
+from .simulation import EPOCH, NothingLeft, Time
+from .story import Happening, records_in_words
+from .troubles import FAVOURED, Chance, Trouble, Woe
+from .wild_process import WildProcess
+
+SECONDS_MAX = 1800
+REPLACED_SECONDS = 0.03
+SHAPES = ((2, 1), (1, 1), (2, 2), (3, 1), (2, 1), (3, 3), (1, 2), (2, 1))
+"""Workers and executions of a history; the shape that comes more often is more likely."""
+PACES = (2.0, 1.0, 10.0)
+MESSAGE_SECONDS = (0.5, 4.0, 40.0)
+CLIENT = 0
+ORPHANS = 100  # numbers of stores from here on belong to orphans of commits
+PROCESSES_MAX = 40
+_FINAL = ("done", "failed", "cancelled")
+
+
+class JumpyTime(Time):
+    """Virtual time in which the wall clock can jump."""
+
+    wall = 0
+
+    def database(self) -> int:
+        """Microseconds since 1970, as the store tells them."""
+        return EPOCH + self.now + self.wall
+
+
+class Plan(NamedTuple):
+    """What a history is about, by the first of its choices."""
+
+    workers: int
+    flows: tuple[Flow, ...]
+    favoured: Woe | None
+    pace: float
+
+
+def draw_plan(source: Source, flows: Sequence[Flow]) -> Plan:
+    """How many workers, which flows, and which trouble is favoured."""
+    shape = source.choose(len(SHAPES) * len(PACES))
+    workers, executions = SHAPES[shape % len(SHAPES)]
+    favoured = source.choose(len(FAVOURED) + 1)
+    left = list(flows)
+    chosen: list[Flow] = []
+    while len(chosen) < executions and left:
+        flow = left[source.choose(len(left))]
+        chosen.append(flow)
+        if flow.tables:  # of the author's own: its check knows of one execution
+            left.remove(flow)
+    pace = PACES[shape // len(SHAPES)]
+    return Plan(workers, tuple(chosen), FAVOURED[favoured - 1] if favoured else None, pace)
+
+
+class WildOutcome:
+    """What became of a history."""
+
+    def __init__(self) -> None:
+        self.choices: tuple[int, ...] = ()
+        self.fired: Counter[Woe] = Counter()
+        self.broken: list[Broken] = []
+        self.broken_at = ""
+        self.defects: list[str] = []
+        self.firings = 0
+        self.ends: list[str] = []
+        self.story: list[Happening] = []
+        self.seconds = 0.0
+        self.ledger = Ledger()
+        self.rows: Rows = {}
+        self.points = 0  # durable points judged
+
+    @property
+    def wrong(self) -> list[str]:
+        """Why it is a failure; empty when it is none."""
+        return [*(f"{b.rule}: {b.says} [{b.execution}]" for b in self.broken), *self.defects]
+
+
+class WildHistory:
+    """One history; it ends at the first broken rule. `told`: what happens is written down in words,
+    which is slower.
+    """
+
+    def __init__(
+        self, flows: Sequence[Flow], database: Database, source: Source, told: bool = False
+    ) -> None:
+        self.database, self._tape, self._told = database, Tape(source), told
+        self.time = JumpyTime()
+        self.outcome = WildOutcome()
+        self.plan = draw_plan(self._tape, flows)
+        self.pace = self.plan.pace
+        self.chance = Chance(self._tape, self.plan.favoured)
+        names = Counter[str]()
+        self._flows: dict[str, Flow] = {}
+        for flow in self.plan.flows:
+            names[flow.name] += 1
+            self._flows[f"{flow.name}-{names[flow.name]}"] = flow
+        self._outsides = {key: self._receivers(flow) for key, flow in self._flows.items()}
+        self._oracle = Oracle()
+        self._processes: list[WildProcess] = []
+        self._client = QuickLoop(self.time)
+        self.version = 0
+        self._judged: Rows = {}
+        self._ledger_seen = (0, 0, 0, 0)
+        self._sending = 0  # messages that are still to come
+        self._settled = False
+        self._orphan_count = 0
+        self._records: dict[int, int] = {}  # those that the story has told
+
+    def _receivers(self, flow: Flow) -> Outside:
+        outside = Outside(flow.answers)
+        outside.ledger = self.outcome.ledger
+        return outside
+
+    def outside(self, execution: str) -> Outside:
+        """The receivers of an execution's calls."""
+        return self._outsides[execution]
+
+    # --- from the beginning to the end ----------------------------------------------------------
+
+    def run(self) -> WildOutcome:
+        """Play it to the end and judge that too."""
+        outcome = self.outcome
+        self.database.begin()
+        self._post = self.database.store(CLIENT, self.time.database)
+        try:
+            self._begin()
+            while not (self._over() or outcome.broken):
+                self._go_on()
+            if not outcome.broken:
+                self._note(self._oracle.settle(self.database.whole(), outcome.ledger), "the end")
+        except (NothingLeft, NeverWaits, Unsettled) as hang:
+            outcome.defects.append(f"{type(hang).__name__}: {hang}")
+        finally:
+            self._conclude()
+        return outcome
+
+    def _begin(self) -> None:
+        for machine in range(1, self.plan.workers + 1):
+            self._launch(machine)
+        for key, flow in self._flows.items():
+            for message in flow.messages:
+                self._sending += 1
+                self._client.create_task(self._send(key, message))
+
+    def _launch(self, machine: int) -> None:
+        if self._settled:
+            return
+        if len(self._processes) >= PROCESSES_MAX:
+            raise Unsettled(f"{PROCESSES_MAX} processes have begun, and it goes on")
+        number = len(self._processes) + 1
+        mine = [
+            (key, flow)
+            for n, (key, flow) in enumerate(self._flows.items())
+            if n % self.plan.workers == machine - 1
+        ]
+        self.tell(f"worker {number} begins on machine {machine}")
+        workflows = [workflow_of(flow) for flow in {f.name: f for f in self.plan.flows}.values()]
+        self._processes.append(WildProcess(self, number, machine, workflows, mine))
+
+    def _over(self) -> bool:
+        alive = any(not p.gone for p in self._processes)
+        return self._settled and not alive and not self.time.awaited and not self._client.due
+
+    def _go_on(self) -> None:
+        went = False
+        if self._client.due:
+            self._client.drain()
+            went = True
+        for process in self._processes:
+            if process.running and process.loop.due:
+                process.loop.drain()
+                self._see(process)
+                went = True
+        if not went:
+            self._pass()
+
+    def _see(self, process: WildProcess) -> None:
+        """Replace a process that is dead, has given up, or stands still until it is taken over."""
+        if process.over or process.running:
+            return
+        waits = process.stopped and not process.dead and not process.sleeps_long
+        if not waits:
+            process.over = True
+            if process.gone:
+                self.outcome.defects += process.bury()
+            if not self._settled:
+                self.time.happen(REPLACED_SECONDS, lambda: self._launch(process.machine))
+
+    def _pass(self) -> None:
+        moments = [p.loop.next_moment for p in self._processes if p.running]
+        moments.append(self._client.next_moment)
+        moment = min((m for m in moments if m is not None), default=None)
+        if moment is None and not self.time.awaited:
+            self._wake_all()
+            if not any(p.running and p.loop.due for p in self._processes):
+                raise NothingLeft(f"at {self.time.now} us: {self._where()}")
+            return
+        self.time.pass_until(moment)
+        if self.time.now > SECONDS_MAX * 1e6:
+            raise Unsettled(f"still going on after {SECONDS_MAX} s: {self._where()}")
+
+    def _wake_all(self) -> None:
+        for process in self._processes:
+            process.wake()
+
+    def _where(self) -> str:
+        rows = self.database.rows()["execution"]
+        return "; ".join(f"{r['key']} {r['status']} waits {r['waits']}" for r in rows)
+
+    # --- judging --------------------------------------------------------------------------------
+
+    def judge(self, point: str) -> None:
+        """Ask the oracle about this durable point, and see whether everything has settled."""
+        self.version += 1
+        rows, ledger = self.database.rows(), self.outcome.ledger
+        seen = len(ledger.calls), len(ledger.landings), len(ledger.undos), len(ledger.sent)
+        if rows is self._judged and seen == self._ledger_seen:
+            return
+        self._judged, self._ledger_seen = rows, seen
+        self.outcome.points += 1
+        if self._told:
+            self._tell_records(rows)
+        self._note(self._oracle.judge(rows, ledger), point)
+        fenced = {row["worker"] for row in rows["session"] if row["fenced"] is not None}
+        for process in self._processes:
+            if process.stopped and not process.asleep and f"worker {process.number}" in fenced:
+                process.taken_over()
+        executions = rows["execution"]
+        if self._settled or self._sending or len(executions) < len(self._flows):
+            return
+        if all(_settled(row) for row in executions):
+            self._settle()
+
+    def _settle(self) -> None:
+        self._settled = True
+        self.tell("everything has settled")
+        for process in self._processes:
+            process.wake()
+            process.end()
+
+    def _note(self, broken: Sequence[Broken], point: str) -> None:
+        if broken and not self.outcome.broken:
+            self.outcome.broken_at = point
+            for one in broken:
+                self.tell(f"BROKEN: {one.rule}: {one.says} [{one.execution}]")
+        self.outcome.broken += broken
+
+    def tell(self, what: str) -> None:
+        """Write down what happens."""
+        if self._told:
+            self.outcome.story.append(Happening(self.time.now / 1e6, what))
+
+    def _tell_records(self, rows: Rows) -> None:
+        for words in records_in_words(rows, self._records):
+            self.tell(words)
+
+    # --- what comes from outside ----------------------------------------------------------------
+
+    def jump(self, seconds: float) -> None:
+        """Let the wall clock jump."""
+        self.time.wall += round(seconds * 1e6)
+
+    def cancel_one(self) -> None:
+        """Let somebody wish that an execution ends."""
+        keys = list(self._flows)
+        key = keys[self.chance.one_of(len(keys))]
+        raw = msgspec.json.encode(Wish("somebody wishes so"))
+        self._client.create_task(self._deliver(key, CANCEL, "cancel", raw, False))
+
+    def oust(self, session: int) -> None:
+        """Let somebody fence a session that lives."""
+
+        async def fence() -> None:
+            try:
+                await self._post.fence(session)
+            except StoreUnavailable:
+                return
+            self.judge("a fence by somebody")
+
+        self._client.create_task(fence())
+
+    def busy(self, seconds: float) -> None:
+        """Let somebody hold the write lock."""
+        self.database.hold()
+        self.time.happen(seconds, self.database.let_go)
+
+    def orphan(self, number: int, name: str, args: tuple[Any, ...], seconds: float) -> None:
+        """Let a commit come later, on a connection of its own, if it still can."""
+        self._orphan_count += 1
+        store = self.database.store(ORPHANS + self._orphan_count, self.time.database)
+        session, *rest = args
+        kept = [copy.deepcopy(one) for one in rest]
+
+        async def commit() -> None:
+            await asyncio.sleep(seconds)
+            try:
+                await getattr(store, name)(session, *kept)
+            except (Fenced, Ambiguous, StoreUnavailable) as refused:
+                self.tell(f"the late {name} of worker {number} is refused: {refused!r}")
+                return
+            finally:
+                await store.close()
+            self.tell(f"the late {name} of worker {number} has come")
+            self.judge(f"late {name} of worker {number}")
+
+        self._client.create_task(commit())
+
+    async def _send(self, key: str, message: Message) -> None:
+        await asyncio.sleep(max(0.0, message.at))
+        woe = self.chance.meet("message")
+        seconds = 0.0
+        if woe is not None:
+            seconds = MESSAGE_SECONDS[self.chance.one_of(len(MESSAGE_SECONDS))]
+            self.tell(f"{woe}: {message.id} for {key}, by {seconds:g} s")
+        if woe is Trouble.MESSAGE_LATE:
+            await asyncio.sleep(seconds)
+        raw = codec(message.signal.payload_type).encode(message.value)
+        await self._deliver(key, message.signal.name, message.id, raw, True)
+        if woe is Trouble.MESSAGE_TWICE:
+            await asyncio.sleep(seconds)
+            await self._deliver(key, message.signal.name, message.id, raw, True)
+        self._sending -= 1
+        self.judge("the last message")
+
+    async def _deliver(self, key: str, channel: str, id: str, raw: bytes, patiently: bool) -> None:
+        """Send until it is durable or cannot be; `patiently`: until the execution exists, too."""
+        while True:
+            try:
+                await self._post.send(key, channel, id, raw)
+            except ExecutionFinished:
+                return
+            except (NoSuchExecution, StoreUnavailable) as trouble:
+                if isinstance(trouble, NoSuchExecution) and not patiently:
+                    return
+                await asyncio.sleep(0.2)
+                continue
+            self.outcome.ledger.sent.append(Sent(key, id))
+            self.tell(f"{id} for {key} is durable")
+            self.judge(f"the message {id}")
+            return
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def _conclude(self) -> None:
+        outcome = self.outcome
+        for process in self._processes:
+            if not process.loop.is_closed():
+                outcome.defects += process.bury()
+        outcome.defects += [repr(defect) for defect in self._client.defects]
+        self._client.abandon()
+        outcome.choices, outcome.fired = self._tape.choices, self.chance.fired
+        outcome.seconds = self.time.now / 1e6
+        outcome.rows = self.database.rows()
+        outcome.firings = sum(row["transition"] >= 0 for row in outcome.rows["log"])
+        outcome.ends = [
+            str(row["status"]) if row["status"] in _FINAL else "on the desk"
+            for row in outcome.rows["execution"]
+        ]
+        for row in outcome.rows["execution"]:
+            flow = self._flows[row["key"]]
+            if flow.check is not None and row["status"] in _FINAL:
+                outcome.defects += self.database.complaints(flow.check, row["status"])
+
+
+class Unsettled(Exception):
+    """A history that does not end in the time that is more than enough."""
+
+
+def workflow_of(flow: Flow) -> Workflow[..., Any]:
+    """The workflow that a flow calls."""
+    target, _, _ = taken(flow.call(), "a simulation")
+    return cast("Workflow[..., Any]", target)
+
+
+def _settled(row: Mapping[str, Any]) -> bool:
+    if row["status"] in _FINAL:
+        return True
+    return row["status"] == "active" and row["owner"] is None and _on_desk(row)
+
+
+def _on_desk(row: Mapping[str, Any]) -> bool:
+    return "$desk" in (row["waits"] or "").split(",")
+
+
+def play(
+    flows: Sequence[Flow], database: Database, source: Source, told: bool = False
+) -> WildOutcome:
+    """Play one history."""
+    return WildHistory(flows, database, source, told).run()

@@ -1,0 +1,218 @@
+"""`perdure chaos` and `perdure replay` on a small program, as its author types them."""
+
+from __future__ import annotations
+
+import json
+import linecache
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from perdure.console.cli.main import main
+
+BOOKING = '''
+"""Trips that are paid."""
+
+from perdure import effect_key, idempotent, workflow
+
+
+class Bank:
+    """The real one is a network away."""
+
+    def pay(self, trip: str, key: str) -> str:
+        raise OSError("no network in a test")
+
+
+bank = Bank()
+
+
+@idempotent
+async def pay(trip: str) -> str:
+    print("paying")
+    return bank.pay(trip, KEY)
+
+
+@workflow
+async def book(trip: str) -> str:
+    return await pay(trip)
+'''
+FAKES = '''
+"""The bank of a test."""
+
+import booking
+
+
+def fakes(world):
+    """One bank for each history."""
+
+    class Fake(booking.Bank):
+        paid = set()
+
+        def pay(self, trip, key):
+            if not key or key not in self.paid:
+                world.happened("pay", trip)
+            self.paid.add(key)
+            return f"paid for {trip}"
+
+    booking.bank = Fake()
+'''
+ROME = ["--input", '{"trip": "Rome"}']
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project of its own, loaded anew by each test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    # Files of one size, written in one second, are one file to Python's cache of bytecode.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    write("")
+    (tmp_path / "doubles.py").write_text(FAKES)
+    yield tmp_path
+    forget()
+
+
+def write(key: str) -> None:
+    """The program, with what it hands to the bank as key."""
+    Path("booking.py").write_text(BOOKING.replace("KEY", key or '""'))
+    forget()
+
+
+def forget() -> None:
+    """Let the next verb load the program again, as a new process does."""
+    for name in ("booking", "doubles"):
+        sys.modules.pop(name, None)
+    linecache.clearcache()
+
+
+def verb(*words: str, code: int = 0) -> Result:
+    """Run a verb to that exit code, without a trace."""
+    forget()
+    done = CliRunner().invoke(main, list(words))
+    assert done.exit_code == code, done.output + repr(done.exception)
+    assert "Traceback" not in done.output
+    return done
+
+
+def test_a_double_effect_is_told_saved_replayed_and_gone_when_it_is_mended() -> None:
+    """The whole way: found, story, file, replay, test, fix, found no more."""
+    found = verb("chaos", "booking.py:book", *ROME, "--fakes", "doubles.py", code=1)
+    assert "book: pay Rome happened 2 times; without the fault it is 1" in found.stdout
+    assert "worker 1 dies after pay has landed, before its outcome is durable" in found.stdout
+    assert 'booking.py:20  return bank.pay(trip, "")' in found.stdout
+    assert "perdure replay book_twice_pay.replay.json" in found.stdout
+    file = "book_twice_pay.replay.json"
+    again = verb("replay", file, code=1)
+    assert "tokens: before pay, running" in again.stdout
+    assert again.stdout.rstrip().endswith("pay Rome happened 2 times; without the fault it is 1")
+    write("effect_key()")
+    mended = verb("replay", file)
+    assert "it does no harm any more" in mended.stdout
+    held = verb("chaos", "booking.py:book", *ROME, "--fakes", "doubles.py")
+    assert "nothing twice, nothing lost, nothing left" in held.stdout
+
+
+def test_a_saved_failure_becomes_a_test_by_one_command(folder: Path) -> None:
+    """It imports workflow and fakes by their modules, and needs no file of ours."""
+    verb("chaos", "booking.py", *ROME, "--fakes", "doubles:fakes", code=1)
+    text = verb("replay", "booking_twice_pay.replay.json", "--pytest").stdout
+    assert "from booking import book\nfrom doubles import fakes\n" in text
+    space: dict[str, object] = {}
+    exec(compile(text, "test_it.py", "exec"), space)
+    test = space["test_booking_twice_pay"]
+    assert callable(test)
+    with pytest.raises(AssertionError, match="pay Rome happened 2 times"):
+        test()
+
+
+def test_the_answer_for_programs_is_one_document() -> None:
+    """What the user prints is not in it; counts, the fault and the file are."""
+    words = ("chaos", "booking.py:book", *ROME, "--fakes", "doubles.py", "--format", "json")
+    done = verb(*words, "--out", "found", code=1)
+    document = json.loads(done.stdout)
+    assert document["verdict"] == "violated"
+    assert document["histories"] == sum(document["ends"].values()) > 50
+    (failure,) = document["failures"]
+    assert (failure["rule"], failure["step"]) == ("twice", "pay")
+    assert failure["faults"] == ["crash after world.step pay 1"]
+    again = json.loads(verb("replay", failure["file"], "--format", "json", code=1).stdout)
+    assert again["verdict"] == "violated" and again["same_net"]
+    assert Path(failure["file"]).parent == Path("found")
+    lines = [each["line"] for each in again["happenings"]]
+    assert 20 in lines
+    write("effect_key()")
+    assert json.loads(verb(*words).stdout)["failures"] == []
+
+
+def test_histories_are_drawn_by_a_seed() -> None:
+    """So many besides the one without a fault; the same seed draws the same."""
+    words = ("chaos", "booking.py:book", *ROME, "--fakes", "doubles.py", "--format", "json")
+    write("effect_key()")
+    one = json.loads(verb(*words, "--histories", "7", "--seed", "3").stdout)
+    assert one["histories"] == 8
+    assert json.loads(verb(*words, "--histories", "7", "--seed", "3").stdout) == one
+    two = json.loads(verb(*words, "--histories", "7", "--crashes", "2").stdout)
+    assert (two["histories"], two["verdict"]) == (1 + 7 + 7, "holds")
+
+
+def test_the_fakes_of_the_target_itself_are_used() -> None:
+    """`def fakes(world)` beside the workflow needs no option."""
+    text = FAKES.replace("import booking\n", "").replace("booking.", "")
+    text = text.replace("    bank =", "    global bank\n    bank =")
+    Path("booking.py").write_text(BOOKING.replace("KEY", '""') + text)
+    found = verb("chaos", "booking.py:book", *ROME, code=1)
+    assert "pay Rome happened 2 times" in found.stdout
+    test = verb("replay", "book_twice_pay.replay.json", "--pytest").stdout
+    assert "from booking import book, fakes" in test
+
+
+def test_bodies_run_only_where_somebody_said_so() -> None:
+    """Neither fakes nor --bodies: refused; with --bodies they run, and no further than they may."""
+    said = verb("chaos", "booking.py:book", *ROME, code=2).stderr
+    assert "PD502 pay is @idempotent" in said and "--bodies" in said
+    Path("booking.py").write_text(BOOKING.replace("bank.pay(trip, KEY)", "trip.upper()"))
+    assert "nothing twice" in verb("chaos", "booking.py:book", *ROME, "--bodies").stdout
+    reach = "__import__('socket').create_connection((trip, 80))"
+    Path("booking.py").write_text(BOOKING.replace("bank.pay(trip, KEY)", reach))
+    said = verb("chaos", "booking.py:book", *ROME, "--bodies", code=2).stderr
+    assert "PD501 pay looks up a host" in said and "booking.py:17" in said
+
+
+def test_a_fault_that_is_not_met_any_more_is_inconclusive() -> None:
+    """The step has another name now: exit 3, neither mended nor there."""
+    verb("chaos", "booking.py:book", *ROME, "--fakes", "doubles.py", code=1)
+    text = Path("booking.py").read_text().replace("await pay(", "await buy(")
+    Path("booking.py").write_text(text.replace("async def pay(", "async def buy("))
+    done = verb("replay", "book_twice_pay.replay.json", code=3)
+    assert "its faults are not met any more" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--fakes", "nothing.py"], "there is no file nothing.py"),
+        (["--fakes", "doubles.py:other"], "has no function 'other'"),
+        (["--fakes", "booking.py"], "has no function 'fakes'"),
+        (["--histories", "0"], "0 is not in the range"),
+        (["--crashes", "4"], "4 is not in the range"),
+        (["--kill"], "no target"),
+        (["--fakes", "doubles.py", "--out", "booking.py/x"], "cannot write"),
+    ],
+)
+def test_words_of_a_trial_that_cannot_be_used(words: list[str], says: str) -> None:
+    """Exit 2, what is wrong, and the fix."""
+    said = verb("chaos", "booking.py:book", *ROME, *words, code=2).stderr
+    assert says in said and "\n  fix  " in said
+
+
+def test_a_replay_whose_input_fits_no_more_is_refused() -> None:
+    """PD506: the parameter has another name now."""
+    verb("chaos", "booking.py:book", *ROME, "--fakes", "doubles.py", code=1)
+    text = Path("booking.py").read_text()
+    head, _, tail = text.partition("async def book(trip: str)")
+    body = tail.replace("pay(trip)", "pay(city)")
+    Path("booking.py").write_text(head + "async def book(city: str)" + body)
+    said = verb("replay", "book_twice_pay.replay.json", code=2).stderr
+    assert "PD506 the saved input is none of book any more" in said

@@ -1,0 +1,81 @@
+"""A session that is lost while a suspect waits to be named alone (rules 10 and 33): whoever waited
+goes on in the session after it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from perdure import idempotent, workflow
+from perdure.engine.client import Engine
+from perdure.engine.store import Ambiguous
+
+from .stage import Stage
+
+LIVES: list[str] = []
+
+
+@idempotent
+async def work(name: str) -> str:
+    """Dies with its process, three times."""
+    LIVES.append(name)
+    if len(LIVES) <= 3:
+        await asyncio.sleep(10.0**6)
+    return name
+
+
+@workflow(version=1)
+async def suspected(name: str) -> str:
+    """One call."""
+    return await work(name)
+
+
+class Doubtful:
+    """The stage's store; the first naming of a suspect is ambiguous, before or after it holds."""
+
+    def __init__(self, stage: Stage, holds: bool) -> None:
+        self._stage, self._holds = stage, holds
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stage.store, name)
+
+    async def suspect(self, session: int, execution: int | None) -> None:
+        """Name it, and the first time nobody knows whether it holds."""
+        self.asked += execution is not None
+        if execution is None or self.asked > 1:
+            await self._stage.store.suspect(session, execution)
+            return
+        if self._holds:
+            await self._stage.store.suspect(session, execution)
+        raise Ambiguous("the connection died")
+
+
+@pytest.mark.parametrize("holds", [False, True])
+def test_a_suspect_goes_on_in_the_session_after_the_one_that_was_lost(holds: bool) -> None:
+    """Neither it nor what was claimed with it is owned for ever by a worker that lets it lie."""
+    LIVES.clear()
+    stage = Stage()
+
+    async def begin(engine: Engine) -> None:
+        await engine.start(suspected("Ann"), id="e")
+        await stage.until(lambda: len(LIVES) == 1)
+
+    def claimed(count: int) -> Any:
+        async def life(engine: Engine) -> None:
+            await engine.serve(suspected)
+            await stage.until(lambda: len(LIVES) == count)
+
+        return life
+
+    stage.play_and_die(begin)
+    stage.play_and_die(claimed(2))
+    stage.play_and_die(claimed(3))
+    store: Any = Doubtful(stage, holds)
+
+    async def last(engine: Engine) -> str:
+        return await engine.run(suspected("Ann"), id="e")
+
+    assert stage.play(last, store=store) == "Ann"
+    assert store.asked > 1, "it was a suspect, and the doubt was met"
