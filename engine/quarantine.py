@@ -109,8 +109,13 @@ class Quarantine:
 
     async def _name(self, execution: int | None) -> None:
         while True:
+            session = self._session()
             try:
-                return await self._store.suspect(self._session(), execution)
+                return await self._store.suspect(session, execution)
+            except (Fenced, Ambiguous):
+                if self._session() == session:
+                    raise
+                continue  # asked for before another session was in force: name it there
             except StoreUnavailable as trouble:
                 _LOG.warning("a suspect waits to be named: %s", trouble)
             await self._clock.sleep(AGAIN_SECONDS)

@@ -43,6 +43,7 @@ VERBS: Mapping[str, Verb] = {
     "effects": Verb(".looking", "effects", "Show the ledger of effects with an intent."),
     "desk": Verb(".desk", "desk", "List and decide what waits for a human."),
     "audit": Verb(".auditing", "audit", "Verify stored histories: chain, firings, ledger."),
+    "prove": Verb(".proving", "prove", "Prove the engine's protocol, with and without its guards."),
     "chaos": Verb(".chaos", "chaos", "Break a workflow of yours, or the engine by real kills."),
     "replay": Verb(".replay", "replay", "Play a failure that `chaos` found again."),
     "docs": Verb(".documents", "docs", "Write or show pages about your own workflows."),

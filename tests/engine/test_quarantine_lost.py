@@ -52,9 +52,57 @@ class Doubtful:
         raise Ambiguous("the connection died")
 
 
+class Slow:
+    """The stage's store; the first naming of a suspect takes until its session was fenced, and the
+    suspect was claimed once more under the next."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.engines: list[Engine] = []
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stage.store, name)
+
+    async def suspect(self, session: int, execution: int | None) -> None:
+        """Name it, much later."""
+        self.asked += execution is not None
+        if execution is not None and self.asked == 1:
+            worker = self.engines[0].worker
+            await self._stage.store.fence(session)
+            known = worker.instances["e"]
+            await self._stage.until(lambda: worker.instances.get("e", known) is not known)
+        await self._stage.store.suspect(session, execution)
+
+
 @pytest.mark.parametrize("holds", [False, True])
 def test_a_suspect_goes_on_in_the_session_after_the_one_that_was_lost(holds: bool) -> None:
     """Neither it nor what was claimed with it is owned for ever by a worker that lets it lie."""
+    stage = thrice_killed()
+    store: Any = Doubtful(stage, holds)
+
+    async def last(engine: Engine) -> str:
+        return await engine.run(suspected("Ann"), id="e")
+
+    assert stage.play(last, store=store) == "Ann"
+    assert store.asked > 1, "it was a suspect, and the doubt was met"
+
+
+def test_a_late_answer_of_an_old_session_lets_no_suspect_of_the_new_one_lie() -> None:
+    """It was claimed again meanwhile: the fence of the old session is no news of it."""
+    stage = thrice_killed()
+    store: Any = Slow(stage)
+
+    async def last(engine: Engine) -> str:
+        store.engines.append(engine)
+        return await engine.run(suspected("Ann"), id="e")
+
+    assert stage.play(last, store=store) == "Ann"
+    assert store.asked > 1, "it was a suspect, and named again"
+
+
+def thrice_killed() -> Stage:
+    """A stage on which three processes have died of the same execution."""
     LIVES.clear()
     stage = Stage()
 
@@ -72,10 +120,4 @@ def test_a_suspect_goes_on_in_the_session_after_the_one_that_was_lost(holds: boo
     stage.play_and_die(begin)
     stage.play_and_die(claimed(2))
     stage.play_and_die(claimed(3))
-    store: Any = Doubtful(stage, holds)
-
-    async def last(engine: Engine) -> str:
-        return await engine.run(suspected("Ann"), id="e")
-
-    assert stage.play(last, store=store) == "Ann"
-    assert store.asked > 1, "it was a suspect, and the doubt was met"
+    return stage
