@@ -1,7 +1,8 @@
-"""The hunt for a mutant: every flow with every single fault and every cancel, the races too, and random histories, until somebody objects; before them the
-test of the rule, if the mutant names one. No mutant lives here.
+"""The hunt for a mutant: first the test of its rule, if it names one; then the calm runs of all
+flows, every single fault and every cancel of them, and random histories, until somebody objects.
 
-All mutants meet the same histories in the same order, so how many it took can be compared.
+All mutants meet the same histories in the same order, so how many it took can be compared. No
+mutant lives here.
 """
 
 from __future__ import annotations
