@@ -50,6 +50,8 @@ UNSETTLED_SECONDS = 60.0
 """How long nothing may end, when nobody is killed any more, before the rest is called lost."""
 DECLINED = 4  # every fourth card is refused: its saga is undone
 SLOW_MS = 25  # the bank takes its time, so that a random moment can fall into a charge
+STILLBORN_MAX = 10
+"""How many lives in a row may end before they serve: a start needs the lock within 5 s."""
 LOOK_SECONDS = 0.02
 _ORDERS_AHEAD = 2  # orders under way for each worker
 
@@ -150,19 +152,23 @@ class Killer:
 
     def _place(self, coming: Iterator[Fate], kills: int) -> None:
         try:
+            born, stillborn, fate = True, 0, None
             while not self._settled.is_set():
                 with self._lock:
-                    fate = next(coming, None)
+                    fate = next(coming, None) if born else fate
                     self._lives += 1
                     name = f"life {self._lives}"
                 life = Life(self.db, name, LEASE_SECONDS, fate, self._unprotected)
                 process = _Process(self._crew, life, self._port)
                 try:
-                    self._end(process, fate, kills)
+                    born = self._end(process, fate, kills)
                 finally:
                     code = process.kill()
-                if code != -signal.SIGKILL:
+                # Who stands still may hold the only writer: then nobody can begin, for a while.
+                stillborn = 0 if born else stillborn + 1
+                if (born and code != -signal.SIGKILL) or stillborn > STILLBORN_MAX:
                     self.campaign.problems.append(f"{name} ended by itself, with code {code}")
+                    self._all_killed.set()  # what is left is finished, and told
                     return
         except GivenUp:
             return
@@ -172,13 +178,16 @@ class Killer:
             self._settled.set()
             raise
 
-    def _end(self, process: _Process, fate: Fate | None, kills: int) -> None:
-        """See a life to its end; without a fate it ends when everything has."""
+    def _end(self, process: _Process, fate: Fate | None, kills: int) -> bool:
+        """See a life to its end; without a fate it ends when everything has.
+
+        False when it never began to serve: its fate is then another's.
+        """
         if process.hears(UNSETTLED_SECONDS) != {"ready": {}}:
-            return
+            return False
         if fate is None:
             self._settled.wait()
-            return
+            return True
         if fate.stop is not None:
             self._stand_still(process, fate)
         met = self._meet(process, "kill", fate.kill.moment, fate.kill.delay)
@@ -190,6 +199,7 @@ class Killer:
             self._say(f"SIGKILL {done} of {kills}, {len(self.orders)} orders so far")
         if done == kills:
             self._all_killed.set()
+        return True
 
     def _meet(self, process: _Process, kind: str, moment: Moment, delay: float) -> Moment:
         """Wait until the process is at its moment; which one it was."""

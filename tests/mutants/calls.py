@@ -126,8 +126,7 @@ def key_per_attempt(patches: Patches) -> None:
         return call.key if step.effect.intent else f"{call.key}.{next(count)}"
 
     patches.add(engine_calls, "_fresh", fresh)
-    key = "arguments_of(call, step), call.key, order"
-    patches.code(Caller, "_once", (key, "arguments_of(call, step), _fresh(call, step), order"))
+    patches.code(Caller, "_once", ("        call.key,\n", "        _fresh(call, step),\n"))
 
 
 def failure_not_recorded(patches: Patches) -> None:

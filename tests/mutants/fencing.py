@@ -29,12 +29,6 @@ def no_fence_in_append(patches: Patches) -> None:
     patches.code(sqlite_append, "write_batch", ("    require_session(link, session)\n", ""))
 
 
-def no_owner(patches: Patches) -> None:
-    """An append does not compare owner and tenure either."""
-    mine = "\n    AND mine.owner = ? AND mine.tenure = ?"
-    patches.text(sqlite_append, "_INSERT_AFTER", mine, " AND ? IS NOT ?")
-
-
 def fence_read_outside(patches: Patches) -> None:
     """The session is looked up before the transaction begins, and not within it."""
     no_fence(patches)
@@ -85,8 +79,6 @@ MUTANTS = [
         "fence read outside the transaction",
         "the own session is looked up before BEGIN, and believed inside",
         fence_read_outside,
-        guard="owner and tenure are compared by the insert itself",
-        both=no_owner,
     ),
     Mutant(
         2,

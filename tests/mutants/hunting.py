@@ -1,7 +1,8 @@
-"""The hunt for a mutant: every flow with every single fault and every cancel, the races too, until
-somebody objects; then the test of the rule, if the mutant names one. No mutant lives here.
+"""The hunt for a mutant: first the test of its rule, if it names one; then the calm runs of all
+flows, every single fault and every cancel of them, and random histories, until somebody objects.
 
-All mutants meet the same histories in the same order, so how many it took can be compared.
+All mutants meet the same histories in the same order, so how many it took can be compared. No
+mutant lives here.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from perdure.chaos import history
+from perdure.chaos import campaign, history
 from perdure.chaos.faults import Boundary, Edge, Fault, Kind, Point, cancels, single_faults
 from perdure.chaos.history import Flow, Outcome, play, template
 
@@ -34,6 +35,8 @@ BY_TEST = "the test of the rule"
 RACES = (INSTANT, OFFERS, offer_against_a_word(0.015))
 HUNTED: dict[str, Flow] = {flow.name: flow for flow in (*FLOWS.values(), *DOUBTS, *RACES)}
 """In this order."""
+RANDOM, RANDOM_COUNT = list(FLOWS.values()), 2_000
+SEED, CAMPAIGN = "mutants", "random histories"
 
 
 class Caught(NamedTuple):
@@ -89,13 +92,25 @@ def histories(folder: Path) -> Iterator[Played]:
                 yield Played(flow, empty, fault, played(flow, empty, folder, fault))
 
 
-def hunt(folder: Path) -> Caught | None:
-    """Play until something is objected to."""
+def hunt(folder: Path) -> Caught | int:
+    """Play until something is objected to; how many histories there were, if nothing is."""
+    count = 0
     for count, one in enumerate(histories(folder), 1):
         found = objection(one.outcome)
         if found is not None:
             return Caught(one.flow.name, str(one.fault or NO_FAULT), *found, count)
-    return None
+    return count
+
+
+def at_random(before: int) -> Caught | None:
+    """Random histories with several workers and faults, the same ones for everybody."""
+    report = campaign.campaign(RANDOM, histories=RANDOM_COUNT, seed=SEED)
+    if not report.failures:
+        return None
+    failure = report.failures[0]
+    rule, _, says = failure.wrong[0].partition(": ")
+    choices = " ".join(map(str, failure.choices))
+    return Caught(CAMPAIGN, choices, rule, says, before + failure.history)
 
 
 def fault_of(told: str) -> Fault | None:
@@ -113,6 +128,10 @@ def fault_of(told: str) -> Fault | None:
 
 def again(caught: Caught, folder: Path) -> tuple[str, str] | None:
     """What is objected to in the history that is recorded, under the patches in force."""
+    if caught.by == CAMPAIGN:
+        wrong = campaign.replay(RANDOM, [int(n) for n in caught.fault.split()]).wrong
+        rule, _, says = wrong[0].partition(": ") if wrong else ("", "", "")
+        return (rule, says) if wrong else None
     flow = HUNTED[caught.by]
     return objection(played(flow, template(folder, flow), folder, fault_of(caught.fault)))
 
@@ -155,7 +174,8 @@ def alone(mutant: Mutant, folder: Path) -> Caught | None:
         why = fails(mutant.direct) if mutant.direct is not None else None
         if why is not None:
             return Caught(str(mutant.direct), "", BY_TEST, why, 0)
-        return hunt(folder)
+        found = hunt(folder)
+        return found if isinstance(found, Caught) else at_random(found)
 
 
 def together(mutant: Mutant, folder: Path) -> Caught | None:

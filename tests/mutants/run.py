@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import recorded
 from .catalogue import MUTANTS
-from .hunting import Caught, histories, memory_folder, objection, verdict
+from .hunting import RANDOM_COUNT, Caught, at_random, histories, memory_folder, objection, verdict
 
 
 def control(folder: Path) -> tuple[int, list[str]]:
@@ -25,6 +25,10 @@ def control(folder: Path) -> tuple[int, list[str]]:
         found = objection(one.outcome)
         if found is not None:
             wrong.append(f"{one.flow.name}, {one.fault}: {': '.join(found)}")
+    found = at_random(count)
+    if found is not None:
+        wrong.append(f"{found.by}, {found.fault}: {found.rule}: {found.says}")
+    count += RANDOM_COUNT
     return count, wrong
 
 
