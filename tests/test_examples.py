@@ -124,7 +124,7 @@ CODES = {
 # Lines that may find nothing: nothing is stalled here.
 SILENT = ("perdure list --status stalled", "perdure resume --workflow")
 SERVERS = ("perdure worker", "perdure docs serve", "perdure wait order-17")
-ELSEWHERE = ("perdure demo", "perdure chaos --kill")  # has tests of its own
+ELSEWHERE = ("perdure demo", "perdure chaos --kill", "perdure prove")  # has tests of its own
 
 
 def commands(page: Path) -> list[str]:
