@@ -29,6 +29,7 @@ import msgspec
 from ..chaos.kills import Fate, Moment, fates
 from ..engine.audit import audit
 from ..engine.client import enqueue
+from ..engine.errors import StoreUnavailable
 from ..engine.sqlite import SqliteStore
 from ..engine.status import Status
 from ..engine.store import ExecutionRow
@@ -44,8 +45,9 @@ from .kill_worker import Life
 LEASE_SECONDS = 1.0
 OVERDUE_SECONDS = 2.0
 """A moment that a worker does not come to by then is replaced by a random one: now."""
-ZOMBIE_SECONDS = 8.0
-"""How long a stopped process may stay unfenced: it may hold the only writer of SQLite."""
+ZOMBIE_SECONDS = 4.0
+"""How long a stopped process may stay unfenced: it may hold the only writer of SQLite, and others
+wait for that no longer than `PATIENCE_SECONDS` of the store."""
 UNSETTLED_SECONDS = 60.0
 """How long nothing may end, when nobody is killed any more, before the rest is called lost."""
 DECLINED = 4  # every fourth card is refused: its saga is undone
@@ -253,7 +255,10 @@ class Killer:
         while not (self._all_killed.is_set() and self._settled.is_set()):
             active = await store.list(status=Status.ACTIVE, limit=100_000)
             while not self._all_killed.is_set() and len(active) < _ORDERS_AHEAD * workers:
-                active += await self._order(store, program)
+                try:
+                    active += await self._order(store, program)
+                except StoreUnavailable:  # whoever stands still holds the writer: order again
+                    break
             stalled = await store.list(status=Status.STALLED, limit=100_000)
             if self._all_killed.is_set():
                 if len(active) + len(stalled) != left:
@@ -268,8 +273,8 @@ class Killer:
         number = len(self.orders) + 1
         declined = (number,) if number % DECLINED == 0 else ()
         order = make_orders(number, declined)[-1]
-        self.orders.append(order)
         await enqueue(store, program, order.id, {"order": codec(Order).seal(order)})
+        self.orders.append(order)
         row = await store.find(order.id)
         return [] if row is None else [row]
 
