@@ -109,7 +109,7 @@ MUTANTS = [
         "no fence",
         no_fence,
         "sequence",
-        "after store.append 2",
+        "after world.step price 1",
         Kind.STOPPED,
         Rule.FENCED,
     ),
