@@ -167,7 +167,7 @@ def test_every_perdure_command_in_the_documentation_exists(page: Path) -> None:
     """Verb and options of each `$ perdure ...` line are known to the command line."""
     text = page.read_text(encoding="utf-8")
     for line in re.findall(r"^ *\$ (?:env/bin/)?perdure ([^|>\n]*)", text, re.M):
-        verb, *words = shlex.split(line.partition(" || ")[0])
+        verb, *words = shlex.split(line.partition(" || ")[0], comments=True)
         command = main.get_command(click.Context(main), verb)
         assert command is not None, line
         command.make_context(verb, words)
