@@ -1,4 +1,4 @@
-"""The page of guarantees, from the claims that stand in `specs`: text only, no figure is made here.
+"""The page of guarantees, from what stands in `specs`: text only, no figure is made here.
 
 A figure is what the last run of a command counted; whoever renders the page says it.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..specs.claims import CLAIMS, Claim, Evidence
+from ..specs.guarantees import GUARANTEES, Evidence, Guarantee
 
 _HEAD = """# Guarantees
 
@@ -19,27 +19,29 @@ that were counted. What is not on this page is not promised.
 
 def guarantees(figures: Mapping[str, str]) -> str:
     """The page as Markdown; `figures` says of a command what its last run counted."""
-    parts = [_HEAD, _table(), *(_section(claim, figures) for claim in CLAIMS)]
+    parts = [_HEAD, _table(), *(_section(each, figures) for each in GUARANTEES)]
     return "\n".join(parts)
 
 
 def _table() -> str:
     rows = ["| guarantee | in short | rests on |", "|---|---|---|"]
-    for claim in CLAIMS:
-        kinds = dict.fromkeys(str(e.kind) for e in claim.evidence)
-        short = claim.promise.split(". ")[0].rstrip(".")
-        rows.append(f"| [{claim.name}](#{_anchor(claim)}) | {short} | {', '.join(kinds)} |")
+    for each in GUARANTEES:
+        kinds = dict.fromkeys(str(e.kind) for e in each.evidence)
+        short = each.promise.split(". ")[0].rstrip(".")
+        rows.append(f"| [{each.name}](#{_anchor(each)}) | {short} | {', '.join(kinds)} |")
     return "\n".join(rows) + "\n"
 
 
-def _section(claim: Claim, figures: Mapping[str, str]) -> str:
-    lines = [f"## {claim.name.capitalize()} {{ #{_anchor(claim)} }}", "", claim.promise, ""]
-    lines += [f"**Where it ends.** {claim.ends}", ""]
-    lines += [_evidence(evidence, figures) for evidence in claim.evidence]
-    if claim.rules:
-        lines += ["", "The oracle judges: " + "; ".join(str(rule) for rule in claim.rules) + "."]
-    if claim.assumes:
-        lines += ["", "Taken for granted: " + "; ".join(claim.assumes) + "."]
+def _section(each: Guarantee, figures: Mapping[str, str]) -> str:
+    lines = [f"## {each.name.capitalize()} {{ #{_anchor(each)} }}", "", each.promise, ""]
+    lines += [f"**Where it ends.** {each.ends}", ""]
+    lines += [_evidence(evidence, figures) for evidence in each.evidence]
+    if each.proved:
+        lines += ["", "Proved of the protocol: " + "; ".join(each.proved) + "."]
+    if each.rules:
+        lines += ["", "The oracle judges: " + "; ".join(str(rule) for rule in each.rules) + "."]
+    if each.assumes:
+        lines += ["", "Taken for granted: " + "; ".join(each.assumes) + "."]
     return "\n".join(lines) + "\n"
 
 
@@ -49,5 +51,5 @@ def _evidence(evidence: Evidence, figures: Mapping[str, str]) -> str:
     return f"- **{evidence.kind}**: {evidence.how}{more}: `{evidence.command}`"
 
 
-def _anchor(claim: Claim) -> str:
-    return claim.name.replace(" ", "-")
+def _anchor(each: Guarantee) -> str:
+    return each.name.replace(" ", "-")

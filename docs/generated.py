@@ -6,6 +6,7 @@ programs that stand on the pages; what a page says is not here.
 
 from __future__ import annotations
 
+import json
 import runpy
 import tempfile
 from collections.abc import Iterator
@@ -22,7 +23,9 @@ from perdure.console.verifying import verify
 from perdure.model.compiler import compile_workflow
 from perdure.model.formats.svg import to_svg
 from perdure.model.formats.tree import program_box
-from perdure.specs.claims import ENUMERATED
+from perdure.specs.guarantees import ENUMERATED, MUTANTS, PROVED
+from perdure.specs.protocol.guards import GUARDS
+from perdure.specs.protocol.whole import CLAIMS
 
 DEMO = "perdure.console.demo.order"
 ROOT = Path(__file__).parents[1]
@@ -49,7 +52,13 @@ def figures() -> dict[str, str]:
     counts = runpy.run_path(str(ROOT / "tests/crash/counts.py"))
     flows: list[Counts] = list(counts["COUNTS"].values())
     boundaries, faults = sum(c.boundaries for c in flows), sum(c.faults for c in flows)
-    return {ENUMERATED.command: f"{boundaries} boundaries, {faults} faults, none breaks a rule"}
+    mutants = json.loads((ROOT / "tests/mutants/found.json").read_bytes()).values()
+    redundant = sum(bool(each.get("both")) for each in mutants)
+    return {
+        ENUMERATED.command: f"{boundaries} boundaries, {faults} faults, none breaks a rule",
+        PROVED.command: f"{len(CLAIMS)} promises, {len(GUARDS)} guards, each needed or redundant",
+        MUTANTS.command: f"{len(mutants) - redundant} mistakes, and {redundant} pairs of guards",
+    }
 
 
 def drawings(source: Path) -> Iterator[tuple[str, str]]:

@@ -180,7 +180,7 @@ class Driver:
         dues = [w.due for w in wants if isinstance(w, Wait) and w.due] if rest.waits else []
         dues += later
         if rest.intents:
-            dues += self._intents_due(instance, self.store.now())
+            dues += self._intents_due(instance, rest.intents)
         if dues or instance.alarm is not None:
             self._alarm(instance, min(dues, default=None))
         if rest.after and instance.durable < instance.seq - 1:
@@ -212,12 +212,11 @@ class Driver:
                 running[wish] = self.make_call(instance, call)
         return later
 
-    def _intents_due(self, instance: Instance, now: int) -> list[int]:
+    def _intents_due(self, instance: Instance, asked: tuple[int, ...]) -> list[int]:
         """When the intents that were not written now are looked at again."""
-        asked = kernel.at_rest(instance.wiring, instance.state).intents
         sites = [instance.program.net.transitions[t].site for t in asked]
         later = self._refused_lately(instance)
-        soon = now + int(LEASE_LOOK_SECONDS * 1e6)  # too little of the lease was left
+        soon = self.store.now() + int(LEASE_LOOK_SECONDS * 1e6)  # too little of the lease was left
         return [later.get(site, soon) for site in sites]
 
     def _give_up(self, instance: Instance, wants: list[Want], now: int) -> None:

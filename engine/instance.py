@@ -299,11 +299,7 @@ class Instance:
             later = self.pending.records if self.pending is not None else []
             self.tail = Tail.behind(later, checkpoint.cost(flying.change.checkpoint))
         ready = [start for seq, start in self.starts if seq <= self.durable]
-        if len(ready) == len(self.starts):
-            self.starts = []
-            for start in ready:
-                start()
-        elif ready:
+        if ready:
             self.starts = [(seq, start) for seq, start in self.starts if seq > self.durable]
             for start in ready:
                 start()

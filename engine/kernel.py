@@ -155,7 +155,7 @@ def next_auto(wiring: Wiring, state: State, durable: int) -> int | None:
 
     No code runs behind an outcome of a call with an intent before it is durable (`go on`).
     """
-    for transition, place, kind in rest(wiring, tuple(state.marking)).autos:
+    for transition, place, kind in at_rest(wiring, state).autos:
         token = state.marking[place]
         if kind is TransitionKind.GO_ON and token.seq > durable:
             continue
@@ -168,7 +168,7 @@ def next_auto(wiring: Wiring, state: State, durable: int) -> int | None:
 
 def next_intent(wiring: Wiring, state: State, later: Collection[str] = ()) -> int | None:
     """An intent that the marking asks for, or None; none of the sites whose turn comes `later`."""
-    for transition in rest(wiring, tuple(state.marking)).intents:
+    for transition in at_rest(wiring, state).intents:
         if wiring.net.transitions[transition].site not in later:
             return transition
     return None
@@ -185,13 +185,13 @@ def lost(wiring: Wiring, state: State) -> list[int]:
 
 def final_status(wiring: Wiring, state: State) -> Status | None:
     """The status of an execution whose net has ended, else None."""
-    return rest(wiring, tuple(state.marking)).final
+    return at_rest(wiring, state).final
 
 
 def wants(program: HasNet, state: State, origin: str) -> list[Want]:
     """What the marking asks for, token by token in the order they came to rest."""
     wiring, marking = wire(program.net), state.marking
-    places: Sequence[int] = rest(wiring, tuple(marking)).wanting
+    places: Sequence[int] = at_rest(wiring, state).wanting
     if len(places) > 1:
         places = sorted(places, key=lambda place: (marking[place].seq, place))
     found: list[Want] = []

@@ -66,9 +66,6 @@ class UserWorld:
         INSIDE.set(True)
         task = asyncio.current_task()
         try:
-            if invocation.role == "step" and invocation.step.is_async and invocation.tx is None:
-                args, kwargs = invocation.step.spread(invocation.arguments)
-                return await invocation.step.fn(*args, **kwargs)
             call, is_async = _bound(invocation)
             if is_async:
                 return await call()

@@ -1,3 +1,3 @@
-"""Proves the protocol with Z3: induction, bounded search, and Spacer. The protocol itself is never
+"""Proves the protocol with Z3: induction, and Spacer. The protocol itself is never
 written here.
 """

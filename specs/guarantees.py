@@ -1,7 +1,7 @@
 """What the engine promises, as named values: the promise, where it ends, what shows it.
 
-Written once, for the page of guarantees and for everybody who judges histories. Nothing is proved,
-played or judged here, and no figure stands here: figures come from the runs that made them.
+Written once, for the page of guarantees. Nothing is proved, played or judged here, and no figure
+stands here: figures come from the runs that made them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .oracle import Rule
 
 
 class Kind(StrEnum):
-    """On what a claim rests."""
+    """On what a guarantee rests."""
 
     PROVED = "proved"  # for all executions, under the assumptions printed beside it
     EXPLORED = "explored"  # all states up to a stated bound
@@ -21,14 +21,14 @@ class Kind(StrEnum):
 
 
 class Evidence(NamedTuple):
-    """One reason to believe a claim, and the command that shows it."""
+    """One reason to believe it, and the command that shows it."""
 
     kind: Kind
     how: str
     command: str
 
 
-class Claim(NamedTuple):
+class Guarantee(NamedTuple):
     """A guarantee: what holds, exactly where it ends, and what it takes for granted."""
 
     name: str
@@ -37,6 +37,7 @@ class Claim(NamedTuple):
     evidence: tuple[Evidence, ...]
     assumes: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()  # of the oracle, which judges them at every durable point
+    proved: tuple[str, ...] = ()  # promises of the protocol, by their names in `specs/protocol`
 
 
 ENUMERATED = Evidence(
@@ -49,6 +50,21 @@ KILLED = Evidence(
     "SIGKILL over real worker processes on one file",
     "python -m pytest tests/crash/test_kills.py",
 )
+PROVED = Evidence(
+    Kind.PROVED,
+    "for every run of the protocol, by induction with Z3; that the code is this protocol is tested",
+    "perdure prove",
+)
+MUTANTS = Evidence(
+    Kind.TESTED,
+    "mistakes planted in the engine, each caught again where it was found",
+    "python -m pytest tests/mutants",
+)
+POWER = Evidence(
+    Kind.TESTED,
+    "the power fails at every operation on the files of a run",
+    "python -m pytest tests/crash/test_power_loss.py -s",
+)
 CHECKED = Evidence(
     Kind.EXPLORED,
     "every marking of the workflow's net, before it runs; a random net for the checker itself",
@@ -58,78 +74,86 @@ RECEIVER = "the receiver does what it says: what it refused or voided does not l
 DISK = "an acknowledged commit stays: the disk does not lie about fsync"
 PERSON = "a person at the desk tells the truth"
 
-CLAIMS = (
-    Claim(
+GUARANTEES = (
+    Guarantee(
         "never twice",
         "An irreversible call lands at most once for each time the workflow reaches it.",
         "A receiver that acts twice on one request, and a call of a fenced worker that the "
         "receiver cannot refuse, are outside. Idempotent calls may be made again, with one key.",
-        (CHECKED, ENUMERATED, KILLED),
+        (PROVED, CHECKED, ENUMERATED, KILLED, MUTANTS),
         (RECEIVER, DISK, PERSON),
         (Rule.INTENT_FIRST, Rule.ONE_CALL, Rule.ONE_LANDING),
+        ("intent first", "called once", "irreversible once", "one stands"),
     ),
-    Claim(
+    Guarantee(
         "nothing lost",
         "What was accepted is kept: a started execution goes on after any crash, and a message "
         "is consumed by exactly one record or visibly unread.",
         "Accepted means that the call which started or sent it has returned.",
-        (ENUMERATED, KILLED),
+        (PROVED, ENUMERATED, KILLED, POWER, MUTANTS),
         (DISK,),
         (Rule.NO_LOSS, Rule.CONSUMED_ONCE, Rule.CLOSED),
+        ("message kept", "taken once", "mail wakes", "end told", "timer wakes"),
     ),
-    Claim(
+    Guarantee(
         "nothing reordered",
         "A log is append-only and without gaps; its records are firings of the compiled net, in "
         "an order that tenures and times follow.",
         "The order between parallel branches is free until one of them is recorded.",
-        (ENUMERATED,),
+        (PROVED, ENUMERATED, MUTANTS),
         (DISK,),
         (Rule.APPEND_ONLY, Rule.GAPLESS, Rule.CHAIN, Rule.ORDER, Rule.FIRING),
+        ("gapless", "append only", "one record", "tenures never fall"),
     ),
-    Claim(
+    Guarantee(
         "one writer",
         "A worker that was fenced appends nothing more, however long it was stopped.",
         "What it had already sent to a receiver is on its way; `effect_order()` lets a receiver "
         "refuse it.",
-        (ENUMERATED, KILLED),
+        (PROVED, ENUMERATED, KILLED, MUTANTS),
         (DISK,),
         (Rule.FENCED,),
+        ("fenced silent", "tenure in force", "owner alive"),
     ),
-    Claim(
+    Guarantee(
         "no guess",
         "A call that may or may not have landed is in doubt. It is settled by its probe, by its "
         "own late answer or by a person, and until then neither repeated nor undone.",
         "A step without a probe waits for a person.",
-        (ENUMERATED, KILLED),
+        (PROVED, ENUMERATED, KILLED, MUTANTS),
         (RECEIVER, PERSON),
         (Rule.ONE_CALL, Rule.OUTSIDE, Rule.EFFECTS),
+        ("settled", "closed is dead", "called once"),
     ),
-    Claim(
+    Guarantee(
         "all or undone",
         "When a saga fails or is cancelled, everything committed in it is undone once, in reverse "
         "causal order; past its pivot it goes forward instead.",
         "An undo that fails for good stays on the desk, and those before it wait.",
-        (CHECKED, ENUMERATED, KILLED),
+        (PROVED, CHECKED, ENUMERATED, KILLED, MUTANTS),
         (RECEIVER, DISK),
         (Rule.UNDO, Rule.CLOSED),
+        ("undone once", "undo after landing", "undo order", "pivot", "cleared"),
     ),
-    Claim(
+    Guarantee(
         "never early",
         "A timer fires when the database's clock has passed its moment, across crashes too.",
         "How much later it fires is not promised: it depends on workers that live.",
-        (ENUMERATED,),
+        (PROVED, ENUMERATED, MUTANTS),
         ("the database's clock is the time",),
         (Rule.DUE,),
+        ("timer due",),
     ),
-    Claim(
+    Guarantee(
         "told is durable",
         "An answer, a result and a status are told only when the record that says so is durable.",
         "Logs and telemetry of a step leave before it, marked as attempts.",
-        (ENUMERATED,),
+        (PROVED, ENUMERATED, POWER),
         (DISK,),
         (Rule.STATUS, Rule.OUTSIDE),
+        ("durable past", "written once", "landed stands"),
     ),
-    Claim(
+    Guarantee(
         "tampering is found",
         "A changed byte, a removed or swapped record and a well-hashed but illegal firing are "
         "found by `perdure audit`.",
@@ -148,6 +172,6 @@ CLAIMS = (
 """In the order of the page."""
 
 
-def unclaimed() -> frozenset[Rule]:
-    """Rules of the oracle that no claim speaks of: there should be none."""
-    return frozenset(Rule) - {rule for claim in CLAIMS for rule in claim.rules}
+def unspoken() -> frozenset[Rule]:
+    """Rules of the oracle that no guarantee speaks of: there should be none."""
+    return frozenset(Rule) - {rule for each in GUARANTEES for rule in each.rules}
