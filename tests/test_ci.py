@@ -81,9 +81,7 @@ def test_ci_says_that_it_is_ci_and_goes_from_quick_to_slow(root: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", ["prove", "chaos"])
-def test_ci_proves_the_protocol_and_plays_a_campaign_before_the_suite(
-    verb: str, root: Path
-) -> None:
+def test_ci_proves_the_protocol_and_plays_faults_before_the_suite(verb: str, root: Path) -> None:
     """Both are steps of their own, so that a failure of theirs ends CI with their code."""
     script = (root / ".ci" / "run").read_text(encoding="utf-8")
     steps = [line for line in script.splitlines() if line.startswith("step ")]
