@@ -53,10 +53,11 @@ def figures() -> dict[str, str]:
     flows: list[Counts] = list(counts["COUNTS"].values())
     boundaries, faults = sum(c.boundaries for c in flows), sum(c.faults for c in flows)
     mutants = json.loads((ROOT / "tests/mutants/found.json").read_bytes())
+    both = sum(bool(row[-1]) for row in mutants.values())  # `Caught.both`
     return {
         ENUMERATED.command: f"{boundaries} boundaries, {faults} faults, none breaks a rule",
         PROVED.command: f"{len(CLAIMS)} promises, {len(GUARDS)} guards, each needed or redundant",
-        MUTANTS.command: f"{len(mutants)} of them, two with both of two guards out",
+        MUTANTS.command: f"{len(mutants)} of them, {both} with both of two guards out",
     }
 
 

@@ -52,7 +52,7 @@ KILLED = Evidence(
 )
 PROVED = Evidence(
     Kind.PROVED,
-    "for every run of the protocol, by induction with Z3; that the code is this protocol is tested",
+    "for every run of the protocol, by induction; that the code follows it is tested, not proved",
     "perdure prove",
 )
 MUTANTS = Evidence(
