@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from ...engine.audit import Audited
-from ...engine.audit import audit as judged
 from ...engine.store import ExecutionRow, Store
 from .. import view
+from ..audits import audit as judged
 from .answers import DOES_NOT_HOLD, answer, asynchronously, finish, watched, with_db, with_format
 from .opening import opened
 from .tables import table
