@@ -63,12 +63,8 @@ class Worker:
         concurrency: int = 1_000,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
-        self.store, self.clock, self.identity, self.concurrency = (
-            store,
-            clock,
-            identity,
-            concurrency,
-        )
+        self.store, self.clock = store, clock
+        self.identity, self.concurrency = identity, concurrency
         self.programs: dict[str, Program] = {}
         self.instances: dict[str, Instance] = {}
         self.session = 0
@@ -275,15 +271,13 @@ class Worker:
         """
         while True:
             try:
-                await act()
-                return
+                return await act()
             except (Fenced, Ambiguous) as gone:
-                self.committer.lose(gone)
-                return
+                return self.committer.lose(gone)
             except StoreUnavailable as trouble:
                 _LOG.warning("it is tried again: %s", trouble)
                 if self._stopping:
-                    return
+                    return None
             await self.clock.sleep(AGAIN_SECONDS)
 
     async def _load(self, claimed: Claimed) -> None:
