@@ -1,4 +1,4 @@
-"""Binds model and code: every stored log, and what happened outside, is told to the proved protocol.
+"""Binds model and code: stored logs, and what happened outside, are told to the proved protocol.
 
 `Binding` reads one database at every durable point, beside the oracle, and takes nothing for
 granted; `check` reads one log afterwards (`perdure audit`), when nobody can say any more what

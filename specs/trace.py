@@ -87,7 +87,9 @@ class Trace:
     def claimed(self, session: int, tenure: int) -> None:
         """A session took the execution over."""
         while self.tenure < tenure - 1:  # by somebody who then wrote nothing
-            self._claim(self._worker(-self.tenure - 1))
+            somebody = self._worker(-self.tenure - 1)
+            self._claim(somebody)
+            self.play.take("release", somebody, E)
         worker = self._worker(session)
         self._claim(worker)
         self._writers[self.tenure] = worker
@@ -150,12 +152,14 @@ class Trace:
         """The next record."""
         if row["tenure"] > self.tenure:
             self.claimed(body.get("s", 0), row["tenure"])
-        self.play.take("tick", row["at"])
+        if row["at"] != self.play.state.now():
+            self.play.take("tick", row["at"])
         if row["kind"] == _STARTED:
             self.game = Game(self.net, body["i"], row["at"])
             return
         worker = self._writers[row["tenure"]]
-        self.play.take("read_mail", worker, E)
+        if self.play.state.seen(worker, E) != self.play.state.mail(E):
+            self.play.take("read_mail", worker, E)
         said = 0
         for action, thing in self._steps(row, body, worker):
             self._write(action, worker, thing)
@@ -177,15 +181,18 @@ class Trace:
         """What a record says in the words of the protocol, one by one as they are asked for."""
         if body.get("m"):
             message = f"message {body['m']}"
+            if not self.play.state.accepted(message):
+                raise Unbound(f"{message} is taken, and never came")
             yield "consume", message
             self._unread.pop(message, None)
             self.play.drop("X", message)
         if row["kind"] == _FINISHED:
             yield "finish", E
-        if row["transition"] >= 0:
+        number: int = row["transition"]
+        if number >= 0:
             assert self.game is not None
-            told, before = self.net.transitions[row["transition"]], dict(self.game.marking)
-            gone = self.game.fire(row["transition"], row["seq"], row["at"], body)
+            told, before = self.net.transitions[number], dict(self.game.marking)
+            gone = self.game.fire(number, row["seq"], row["at"], body)
             yield from self._about(told, body, worker, row["seq"])
             yield from self._scopes(gone)
             yield from self._waits(told, before)
@@ -250,8 +257,8 @@ class Trace:
         if transactional and kind == "raises":  # nothing was written
             return
         effect = _Effect(self._name(site), site, self._name("saga"), "")
-        kind = TRANSACTIONAL if transactional else PLAIN
-        self.play.effect(effect.name, E, effect.saga, kind)
+        number = TRANSACTIONAL if transactional else PLAIN
+        self.play.effect(effect.name, E, effect.saga, number)
         yield ("written" if transactional else "fired"), effect.name
         self._forget(effect)
 
@@ -362,7 +369,7 @@ class Trace:
         return timer
 
     def _hear(self, stalled: bool = False) -> None:
-        """Say of each unread message whether it is waited for; a stalled execution hears nothing."""
+        """Say of each unread message whether it is waited for; who is stalled hears nothing."""
         if self.game is None or stalled or not self._unread:
             return
         channels = {
