@@ -66,6 +66,7 @@ class Flow:
     check: Callable[[sqlite3.Connection, str], list[str]] | None = None
     outside: Callable[[Gate], Outside] | None = None  # receivers of its own, made for a history
     skips: bool = False  # an execution at rest is woken at once, however long it would wait
+    rests: bool = False  # it may stall, or wait for a message that nobody sends: an end, too
     plain: Sequence[str] = ()  # steps whose receiver cannot close a key (see `Outside`)
 
     @property

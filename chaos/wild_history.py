@@ -256,11 +256,17 @@ class WildHistory:
         for process in self._processes:
             if process.stopped and not process.asleep and f"worker {process.number}" in fenced:
                 process.taken_over()
+        self._look_for_the_end(rows)
+
+    def _look_for_the_end(self, rows: Rows) -> None:
         executions = rows["execution"]
         if self._settled or self._sending or len(executions) < len(self._flows):
             return
-        if all(_settled(row) for row in executions):
+        if all(_settled(row) or self._rests(row, rows) for row in executions):
             self._settle()
+
+    def _rests(self, row: Mapping[str, Any], rows: Rows) -> bool:
+        return self._flows[row["key"]].rests and _waits_in_vain(row, rows)
 
     def _settle(self) -> None:
         self._settled = True
@@ -351,7 +357,7 @@ class WildHistory:
             await asyncio.sleep(seconds)
             await self._deliver(key, message.signal.name, message.id, raw, True)
         self._sending -= 1
-        self.judge("the last message")
+        self._look_for_the_end(self.database.rows())
 
     async def _deliver(self, key: str, channel: str, id: str, raw: bytes, patiently: bool) -> None:
         """Send until it is durable or cannot be; `patiently`: until the execution exists, too."""
@@ -384,7 +390,7 @@ class WildHistory:
         outcome.rows = self.database.rows()
         outcome.firings = sum(row["transition"] >= 0 for row in outcome.rows["log"])
         outcome.ends = [
-            str(row["status"]) if row["status"] in _FINAL else "on the desk"
+            _told(row)
             for row in outcome.rows["execution"]
         ]
         for row in outcome.rows["execution"]:
@@ -403,10 +409,27 @@ def workflow_of(flow: Flow) -> Workflow[..., Any]:
     return cast("Workflow[..., Any]", target)
 
 
+def _told(row: Mapping[str, Any]) -> str:
+    if row["status"] != "active":
+        return str(row["status"])
+    return "on the desk" if _on_desk(row) else "waiting"
+
+
 def _settled(row: Mapping[str, Any]) -> bool:
     if row["status"] in _FINAL:
         return True
     return row["status"] == "active" and row["owner"] is None and _on_desk(row)
+
+
+def _waits_in_vain(row: Mapping[str, Any], rows: Rows) -> bool:
+    """It is stalled, or waits for a message where none is left that it hears, and for no moment."""
+    if row["status"] == "stalled":
+        return True
+    if row["owner"] is not None or row["wake_at"] is not None or not row["waits"]:
+        return False
+    heard = set(row["waits"].split(","))
+    unread = (m for m in rows["message"] if m["consumed_at"] is None)
+    return not any(m["execution"] == row["id"] and m["channel"] in heard for m in unread)
 
 
 def _on_desk(row: Mapping[str, Any]) -> bool:
