@@ -160,7 +160,7 @@ class Committer:
                 await self._patiently(
                     lambda k=key, b=body: self._store.keep(append.execution, k, b)
                 )
-                append.kept.add(digest)
+                append.kept |= {digest}
 
     async def _append(self, batch: list[Append]) -> list[Appended]:
         for append in batch:

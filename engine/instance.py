@@ -192,19 +192,18 @@ class Instance:
         if told.kind in _SETTLED:  # by whoever: the next doubt of this site is counted anew
             self.forget(f"{told.site}?", f"{told.site}!")
         if told.kind is TransitionKind.INTENT:
-            append.effects.append(self._effect(told.site, self.state.intents[told.site], "open"))
+            append.effects += (self._effect(told.site, self.state.intents[told.site], "open"),)
         elif told.kind in _OUTCOMES:
             outcome, by = _OUTCOMES[told.kind]
-            append.effects.append(
-                self._effect(
-                    told.site,
-                    self.state.intents[told.site],
-                    outcome,
-                    record.seq,
-                    step.body.by or by,
-                    step.body.why,
-                )
+            row = self._effect(
+                told.site,
+                self.state.intents[told.site],
+                outcome,
+                record.seq,
+                step.body.by or by,
+                step.body.why,
             )
+            append.effects += (row,)
         elif told.kind is TransitionKind.UNDO:
             (place,) = self.wiring.takes[step.transition]
             entry: Entry = before.marking[place].frame[told.stack][-1]
@@ -212,7 +211,7 @@ class Instance:
             outcome, why = "stands" if step.body.stands else "undone", step.body.why
             by = step.body.by or "undo"
             row = self._effect(told.site, opened, outcome, record.seq, by, why)
-            append.effects.append(row)
+            append.effects += (row,)
 
     def keep(self, row: AttemptRow) -> None:
         """Keep a retry counter; it is written with the next batch."""
