@@ -13,18 +13,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..model.marking import Entry, wire
+from ..model.marking import Entry, Wiring, wire
 from ..model.net import Transition, TransitionKind
 from ..model.program import Program
-from ..model.values import is_payload
+from ..model.values import PAYLOAD_BYTES_MIN
 from . import bodies, checkpoint, kernel
 from .bodies import Body
-from .kernel import Opened, State, Want
+from .kernel import Opened, State, Want, Wish
 from .records import FIXED_BYTES, Kind, Record, chain
 from .store import Append, AttemptRow, Create, EffectRow, MessageRow, RowChange
-
-Wish = tuple[str, int, int]
-"""Role, place and seq of the token: which wish of the marking a running call answers."""
 
 CHECKPOINT_RECORDS = 500
 """A checkpoint is written when more records lie behind the last one (rule 62)."""
@@ -53,7 +50,7 @@ _SETTLED = frozenset(
 _IN_LEDGER = frozenset({TransitionKind.INTENT, *_OUTCOMES, *_SETTLED})
 
 
-@dataclass
+@dataclass(slots=True)
 class Tail:
     """How much of a log lies behind its last checkpoint, and what that checkpoint took."""
 
@@ -97,7 +94,7 @@ class Mark(NamedTuple):
     pending: Append | None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Instance:
     """One execution that this process owns at one tenure."""
 
@@ -137,6 +134,7 @@ class Instance:
     held: int = 0  # transactional steps that want the append right: the committer leaves it out
     lent: Mark | None = None  # where a transactional step goes back to if its commit did not hold
     waiting: bool = False  # for a suspect to be through: nothing of it goes on yet
+    wiring: Wiring = field(init=False)
 
     def __post_init__(self) -> None:
         self.wiring = wire(self.program.net)
@@ -158,7 +156,7 @@ class Instance:
             body = msgspec.structs.replace(body, s=self.session)
             self.named = True
         raw = bodies.encode(body)
-        if is_payload(raw) and not self.held:
+        if len(raw) > PAYLOAD_BYTES_MIN and not self.held:
             # Inside the transaction of a step nothing can be kept before it.
             body, large = bodies.refer(body)
             new = {digest: value for digest, value in large if digest not in self.kept}
@@ -297,10 +295,16 @@ class Instance:
         if flying is not None and flying.change is not None and flying.change.checkpoint:
             later = self.pending.records if self.pending is not None else []
             self.tail = Tail.behind(later, checkpoint.cost(flying.change.checkpoint))
-        ready = [start for seq, start in self.starts if seq <= self.durable]
-        if ready:
-            self.starts = [(seq, start) for seq, start in self.starts if seq > self.durable]
-            for start in ready:
+        if self.starts:
+            self._start()
+
+    def _start(self) -> None:
+        waiting, self.starts = self.starts, []
+        for asked in waiting:
+            if asked[0] > self.durable:
+                self.starts.append(asked)
+        for seq, start in waiting:
+            if seq <= self.durable:
                 start()
 
     def rechain(self, tenure: int, session: int, keep: bool) -> None:

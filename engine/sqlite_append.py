@@ -22,8 +22,8 @@ from .sqlite_rows import EXECUTION, execution_row
 from .store import Append, Appended, Fenced, Guard, RowChange, Status
 
 _INSERT_LOG = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-# A guard that does not hold leaves the tenure NULL, which the table refuses. `INSERT ... SELECT` out
-# of the table itself would make a temporary one for each row, at twice the price.
+# A guard that does not hold leaves the tenure NULL, which the table refuses. An INSERT of what is
+# selected from the table itself would make a temporary table for each row, at twice the price.
 _INSERT_AFTER = """
 INSERT INTO log VALUES (?1, ?2,
     (SELECT mine.tenure FROM log AS before JOIN execution AS mine ON mine.id = before.execution
@@ -67,7 +67,7 @@ def is_value(error: Exception) -> bool:
     return not isinstance(error, StoreUnavailable) and not is_machine(error)
 
 
-class _Member(msgspec.Struct):
+class _Member(msgspec.Struct, gc=False):
     index: int
     append: Append
     id: int
@@ -133,17 +133,18 @@ def write_each(link: Link, session: int, batch: Sequence[Append], now: int) -> l
 def malformed(append: Append) -> str | None:
     """What is wrong with an append before any database is asked: bugs of ours, never raised."""
     records, change = append.records, append.change
-    if append.create is not None and (not records or records[0].seq != 0):
+    begin = records[0].seq if records else None
+    if append.create is not None and begin != 0:
         return "a new execution begins with record 0"
-    if append.create is None and records and records[0].seq <= 0:
+    if append.create is None and begin is not None and begin <= 0:
         return "record 0 exists already"
-    for expected, record in enumerate(records, records[0].seq if records else 0):
-        if record.seq != expected:
-            return f"record {expected} is missing before {record.seq}"
-        if record.tenure != append.tenure:
-            return f"record {record.seq} has tenure {record.tenure}, not {append.tenure}"
-        if type(record.body) is not bytes:
-            return f"record {record.seq} has a body of {type(record.body).__name__}, not bytes"
+    for expected, (seq, tenure, _, _, _, body, _) in enumerate(records, begin or 0):
+        if seq != expected:
+            return f"record {expected} is missing before {seq}"
+        if tenure != append.tenure:
+            return f"record {seq} has tenure {tenure}, not {append.tenure}"
+        if type(body) is not bytes:
+            return f"record {seq} has a body of {type(body).__name__}, not bytes"
     if change is not None and conditional(change) and change.mail_seen is None:
         return "a release or an end must say which mail was seen"
     return None

@@ -155,7 +155,7 @@ class RowChange:
     checkpoint_seq: int = -1
 
 
-class Append(msgspec.Struct, eq=False):
+class Append(msgspec.Struct, eq=False, gc=False):
     """What one execution adds to a batch. All or none of it, in one transaction with the others."""
 
     execution: int  # 0 with `create`
@@ -180,7 +180,7 @@ class Append(msgspec.Struct, eq=False):
         self.attempts_done = (*self.attempts_done, *done)
 
 
-class Appended(msgspec.Struct, frozen=True):
+class Appended(msgspec.Struct, frozen=True, gc=False):
     """What became of one `Append`; when not `ok`, nothing of it was written.
 
     `mail`: the release or finish met new mail; read it and decide again. `existing`: the row found

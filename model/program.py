@@ -44,7 +44,8 @@ class Variable(NamedTuple):
     shows: bool
 
 
-class Placed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Placed:
     """Glue at its place, with what running it looks up again and again."""
 
     run: Callable[..., tuple[Any, ...]]

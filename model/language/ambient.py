@@ -34,11 +34,8 @@ class Performer(Protocol):
         ...
 
 
-EFFECT_KEY: ContextVar[str] = ContextVar("EFFECT_KEY")
-"""The key of the call that runs here; in undo and probe that of the call concerned."""
-
-EFFECT_ORDER: ContextVar[tuple[str, int, int]] = ContextVar("EFFECT_ORDER")
-"""(execution, tenure, seq) of the call that runs here."""
+CALLED: ContextVar[tuple[str, tuple[str, int, int]]] = ContextVar("CALLED")
+"""Key and order of the call that runs here; in undo and probe the key of the call concerned."""
 
 NOW: ContextVar[datetime | None] = ContextVar("NOW", default=None)
 """The moment of the firing whose glue runs here; None outside glue."""
@@ -54,7 +51,7 @@ def effect_key() -> str:
     old key. In an undo or probe it is the key of the call concerned.
     """
     try:
-        return EFFECT_KEY.get()
+        return CALLED.get()[0]
     except LookupError:
         raise _outside_step("effect_key") from None
 
@@ -62,7 +59,7 @@ def effect_key() -> str:
 def effect_order() -> tuple[str, int, int]:
     """Return (execution, tenure, seq); a receiver may refuse what is older than what it has."""
     try:
-        return EFFECT_ORDER.get()
+        return CALLED.get()[1]
     except LookupError:
         raise _outside_step("effect_order") from None
 
