@@ -33,7 +33,7 @@ from ..model.net import Net, PlaceKind, Site, SiteKind, TransitionKind
 from ..model.program import Program
 from .bodies import NOTHING, Body, Raw
 from .kept import Kept, Make, grown, suffix
-from .moments import due, moment_of
+from .moments import due
 from .records import NO_TRANSITION, Kind
 from .resting import WANTING, Rest, rest
 from .status import Status
@@ -311,7 +311,7 @@ def fire(
     key = _key_for(state, told.kind, told.site, origin) if told.kind in _KEYED else ""
     values: dict[str, Any] = {} if given is None else {told.binds or RESULT: given}
     moment = Moment(seq, at, key)
-    fired = fire_with_glue(program, state.marking, transition, values, moment, moment_of(at))
+    fired = fire_with_glue(program, state.marking, transition, values, moment)
     fields: dict[str, Any] = dict(said) if said else {}
     if given is not None:
         fields["e" if told.binds == ERROR else "r"] = Raw(given.raw)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -47,6 +46,9 @@ _ATTEMPT = """
 INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (execution, site) DO UPDATE SET
     tries = excluded.tries, first_at = excluded.first_at, next_at = excluded.next_at,
     error = excluded.error"""
+_END = """
+UPDATE execution SET status = ?, owner = NULL, wake_at = NULL, waits = NULL, updated = ?
+WHERE id = ? AND owner IS ? AND tenure = ?"""
 _CHANGE = """
 UPDATE execution SET status = coalesce(?1, status), owner = iif(?2, NULL, owner),
     wake_at = iif(?2, ?3, coalesce(?3, wake_at)), waits = iif(?2, ?4, coalesce(?4, waits)),
@@ -299,17 +301,21 @@ def _says_more(append: Append) -> bool:
 
 
 def _change(link: Link, session: int, members: list[_Member], now: int) -> None:
+    ends: list[tuple[Any, ...]] = []  # nearly all changes: a statement of their own costs less
     rows: list[tuple[Any, ...]] = []
     for member in members:
-        change, create = member.append.change, member.append.create
+        append, change = member.append, member.append.change
         if change is None:
             continue
-        if change.status is not None and change.status is not Status.ACTIVE:
-            change = replace(change, release=True, wake_at=None, waits=None)
-        owner = session if create is None else create.owner
-        rows.append(
-            (change.status, change.release, change.wake_at, change.waits, change.checkpoint,
-             change.checkpoint_seq, now, member.id, owner, member.append.tenure)
-        )  # fmt: skip
-    if rows and link.many(_CHANGE, rows) != len(rows):
+        owner = session if append.create is None else append.create.owner
+        whose = (member.id, owner, append.tenure)
+        over = change.status is not None and change.status is not Status.ACTIVE
+        if over and change.checkpoint is None:
+            ends.append((str(change.status), now, *whose))
+            continue
+        left = (True, None, None) if over else (change.release, change.wake_at, change.waits)
+        kept = (change.checkpoint, change.checkpoint_seq)
+        rows.append((change.status, *left, *kept, now, *whose))
+    changed = (link.many(_END, ends) if ends else 0) + (link.many(_CHANGE, rows) if rows else 0)
+    if changed != len(ends) + len(rows):
         raise Misfit("the execution is not the session's in this tenure")

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from .language.ambient import NOW
+from .language.ambient import FIRING
 from .marking import IllegalFiring, Marking, Moment, Token, Wiring, begin, fire, go_on
 from .program import Placed, Program
 from .sharing import warn_if_shared
 from .values import Value, ValueRefused
 
 # As functions: a method of what is imported is bound anew each time it is called.
-_now_is, _now_was = NOW.set, NOW.reset
+_now_is, _now_was = FIRING.set, FIRING.reset
 
 
 class Fired(msgspec.Struct, frozen=True, gc=False):
@@ -49,9 +48,8 @@ def fire_with_glue(
     transition: int,
     given: Mapping[str, Value],
     moment: Moment,
-    clock: datetime,
 ) -> Fired:
-    """Fire, running the glue on the way with `now()` = `clock`. Raises `GlueStuck`."""
+    """Fire, running the glue on the way, whose `now()` is the moment's. Raises `GlueStuck`."""
     path: list[int] = []
     delta: dict[str, Value] = {}
     objects: list[tuple[int, dict[str, object]]] = []
@@ -59,7 +57,7 @@ def fire_with_glue(
     after = dict(marking)
     env: dict[str, Any] = {}
     place = begin(wiring, after, transition, env, given, moment)
-    reset = _now_is(clock)
+    reset = _now_is(moment.at)
     try:
         while place is not None:
             glue, number = placed[place], -1
@@ -150,7 +148,8 @@ def _run(
     held: dict[str, object] = {}
     name = ""
     try:
-        for (name, codec, shows), value in zip(glue.writes[number], told[1:], strict=True):
+        for index, (name, codec, shows) in glue.writes[number]:
+            value = told[index]
             if codec is None:
                 env[name] = _Passing(value)
                 continue

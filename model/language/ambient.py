@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from ..errors import PlacementError
@@ -37,8 +37,11 @@ class Performer(Protocol):
 CALLED: ContextVar[tuple[str, tuple[str, int, int]]] = ContextVar("CALLED")
 """Key and order of the call that runs here; in undo and probe the key of the call concerned."""
 
+FIRING: ContextVar[int | None] = ContextVar("FIRING", default=None)
+"""When the firing happens whose glue runs here, in microseconds since 1970; None outside glue."""
+
 NOW: ContextVar[datetime | None] = ContextVar("NOW", default=None)
-"""The moment of the firing whose glue runs here; None outside glue."""
+"""The moment of `.direct` where its glue runs; None outside of that."""
 
 DIRECT: ContextVar[Performer | None] = ContextVar("DIRECT", default=None)
 """The world of `.direct`, if the code here runs in one."""
@@ -66,7 +69,9 @@ def effect_order() -> tuple[str, int, int]:
 
 def now() -> datetime:
     """Return the moment of the current firing; the log keeps it, so a restart sees the same."""
-    moment = NOW.get()
+    at, moment = FIRING.get(), NOW.get()
+    if at is not None:
+        return _EPOCH + timedelta(microseconds=at)
     if moment is None:
         raise PlacementError(
             "PD603",
@@ -76,6 +81,9 @@ def now() -> datetime:
             "in a step or plain code read the clock as always",
         )
     return moment
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _outside_step(word: str) -> PlacementError:
