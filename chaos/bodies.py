@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from ..engine.world import Invocation
-from ..model.language.ambient import EFFECT_KEY, EFFECT_ORDER
+from ..model.language.ambient import CALLED
 from ..model.language.effects import Effect as Class
 from ..model.language.steps import Step
 from ..model.program import Program
@@ -232,8 +232,7 @@ def _unseen(request: Performed) -> None:
 def _around(invocation: Invocation) -> None:
     """Set what surrounds a body."""
     step = invocation.step
-    EFFECT_KEY.set(invocation.key)
-    EFFECT_ORDER.set(invocation.order)
+    CALLED.set((invocation.key, invocation.order))
     HERE.set(Here(invocation.site, step.name, str(step.effect), invocation.key))
 
 

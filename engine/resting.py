@@ -6,6 +6,7 @@ places alone is found once per set. Nothing that depends on a token, a time or a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -36,7 +37,8 @@ class Auto(NamedTuple):
     kind: TransitionKind
 
 
-class Rest(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rest:
     """What the marked places permit and ask for."""
 
     autos: tuple[Auto, ...]  # drains and joins first, then in the order of the places

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from ..errors import PlacementError
@@ -34,14 +34,14 @@ class Performer(Protocol):
         ...
 
 
-EFFECT_KEY: ContextVar[str] = ContextVar("EFFECT_KEY")
-"""The key of the call that runs here; in undo and probe that of the call concerned."""
+CALLED: ContextVar[tuple[str, tuple[str, int, int]]] = ContextVar("CALLED")
+"""Key and order of the call that runs here; in undo and probe the key of the call concerned."""
 
-EFFECT_ORDER: ContextVar[tuple[str, int, int]] = ContextVar("EFFECT_ORDER")
-"""(execution, tenure, seq) of the call that runs here."""
+FIRING: ContextVar[int | None] = ContextVar("FIRING", default=None)
+"""When the firing happens whose glue runs here, in microseconds since 1970; None outside glue."""
 
 NOW: ContextVar[datetime | None] = ContextVar("NOW", default=None)
-"""The moment of the firing whose glue runs here; None outside glue."""
+"""The moment of `.direct` where its glue runs; None outside of that."""
 
 DIRECT: ContextVar[Performer | None] = ContextVar("DIRECT", default=None)
 """The world of `.direct`, if the code here runs in one."""
@@ -54,7 +54,7 @@ def effect_key() -> str:
     old key. In an undo or probe it is the key of the call concerned.
     """
     try:
-        return EFFECT_KEY.get()
+        return CALLED.get()[0]
     except LookupError:
         raise _outside_step("effect_key") from None
 
@@ -62,14 +62,16 @@ def effect_key() -> str:
 def effect_order() -> tuple[str, int, int]:
     """Return (execution, tenure, seq); a receiver may refuse what is older than what it has."""
     try:
-        return EFFECT_ORDER.get()
+        return CALLED.get()[1]
     except LookupError:
         raise _outside_step("effect_order") from None
 
 
 def now() -> datetime:
     """Return the moment of the current firing; the log keeps it, so a restart sees the same."""
-    moment = NOW.get()
+    at, moment = FIRING.get(), NOW.get()
+    if at is not None:
+        return _EPOCH + timedelta(microseconds=at)
     if moment is None:
         raise PlacementError(
             "PD603",
@@ -79,6 +81,9 @@ def now() -> datetime:
             "in a step or plain code read the clock as always",
         )
     return moment
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _outside_step(word: str) -> PlacementError:
