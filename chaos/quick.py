@@ -84,9 +84,6 @@ class QuickLoop(SimLoop):
         heapq.heappush(self._timers, (moment, self._timer_count, handle))
         return handle
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        return None
-
     @property
     def next_moment(self) -> int | None:
         """When the earliest timer fires, in virtual microseconds."""

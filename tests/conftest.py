@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import random
 import shutil
@@ -34,9 +35,24 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci" if IN_CI else "dev")
 settings.load_profile(PROFILE)
 
 
+def compile_package() -> None:
+    """Compile the package once, where Python is told to keep nothing that it compiles.
+
+    Each of the suite's thousand processes would compile all of it anew. Only files of the checkout
+    are kept compiled: what a test writes may change twice within the second of a time stamp.
+    """
+    for path in ROOT.iterdir():
+        if (path / "__init__.py").is_file():
+            compileall.compile_dir(path, quiet=2)
+        elif path.suffix == ".py":
+            compileall.compile_file(path, quiet=2)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the nightly seed here, so that all workers take the same one and it is printed."""
+    if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
+        compile_package()
     if PROFILE == "nightly" and config.getoption("hypothesis_seed") is None:
         config.option.hypothesis_seed = random.SystemRandom().randrange(2**32)
 
