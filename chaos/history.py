@@ -33,7 +33,7 @@ from ..specs.ledger import Ledger, Sent
 from ..specs.oracle import Broken, Oracle, Rows
 from .faults import Fault, Kind, Point
 from .outside import Answer, Outside
-from .ports import Gate, PortedClock, PortedStore, PortedWorld
+from .ports import Breaks, Gate, PortedClock, PortedStore, PortedWorld
 from .simulation import EPOCH, NothingLeft, SimLoop, Time, let_pass
 
 SECONDS_MAX = 900
@@ -63,7 +63,7 @@ class Flow:
     messages: Sequence[Message] = ()
     tables: Sequence[str] = ()  # the author's own, for transactional steps
     check: Callable[[sqlite3.Connection, str], list[str]] | None = None
-    outside: Callable[[Gate], Outside] | None = None  # receivers of its own, made for a history
+    outside: Callable[[Breaks], Outside] | None = None  # receivers of its own, made for a history
     skips: bool = False  # an execution at rest is woken at once, however long it would wait
     plain: Sequence[str] = ()  # steps whose receiver cannot close a key (see `Outside`)
 
