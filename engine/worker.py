@@ -359,7 +359,13 @@ class Worker:
         loading.take_back(instance, append)
 
         async def again() -> None:
-            await self.fetch(instance)
+            while True:
+                try:
+                    await self.fetch(instance)
+                    break
+                except StoreUnavailable as trouble:
+                    _LOG.warning("%s cannot read its mail: %s", instance.key, trouble)
+                    await self.clock.sleep(AGAIN_SECONDS)
             instance.leaving = False
             if instance.pending is not None and instance.pending.records:
                 self.committer.dirty(instance)
