@@ -27,7 +27,7 @@ from .faults import Boundary, Edge, Kind
 from .guard import Unsafe, guarded
 from .lines import stepping
 from .outside import KeyClosed, Outside, Request
-from .ports import Gate
+from .ports import Breaks
 from .simulation import NothingLeft, SimLoop, Time, run
 
 _WITHOUT_EFFECT = (Class.PURE, Class.OBSERVE)
@@ -81,7 +81,7 @@ def _function(key: Any) -> Any:
 class Bodies(Outside):
     """All receivers of one history; `world` is what their bodies do it to."""
 
-    def __init__(self, program: Program, gate: Gate) -> None:
+    def __init__(self, program: Program, gate: Breaks) -> None:
         super().__init__({})
         self.program, self.gate = program, gate
         self.world = World(lambda effect: self.noted(effect.name, effect.where))

@@ -34,7 +34,7 @@ from ..specs.ledger import Ledger, Sent
 from ..specs.oracle import Broken, Oracle, Rows
 from .faults import Fault, Kind, Point
 from .outside import Answer, Outside
-from .ports import Gate, PortedClock, PortedStore, PortedWorld
+from .ports import Breaks, Gate, PortedClock, PortedStore, PortedWorld
 from .simulation import EPOCH, NothingLeft, SimLoop, Time, let_pass
 
 SECONDS_MAX = 900
@@ -64,7 +64,7 @@ class Flow:
     messages: Sequence[Message] = ()
     tables: Sequence[str] = ()  # the author's own, for transactional steps
     check: Callable[[sqlite3.Connection, str], list[str]] | None = None
-    outside: Callable[[Gate], Outside] | None = None  # receivers of its own, made for a history
+    outside: Callable[[Breaks], Outside] | None = None  # receivers of its own, made for a history
     skips: bool = False  # an execution at rest is woken at once, however long it would wait
     rests: bool = False  # it may stall, or wait for a message that nobody sends: an end, too
     plain: Sequence[str] = ()  # steps whose receiver cannot close a key (see `Outside`)
@@ -292,7 +292,9 @@ class History:
         for process in due:
             others = [p for p in going if p is not process]
             # Whoever runs alone takes all its turns at once: there is nobody to take them with.
-            process.loop.turn(lambda p=process, o=others: p.running and not any(x.running for x in o))
+            process.loop.turn(
+                lambda p=process, o=others: p.running and not any(x.running for x in o)
+            )
             if process.dead:
                 process.bury()
             if (process.dead or process.stopped) and not any(p.running for p in self._processes):

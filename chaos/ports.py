@@ -86,6 +86,18 @@ def _untold(boundary: Boundary, kind: Kind) -> None:
     return None
 
 
+class Breaks(Protocol):
+    """What the lines of a body are met at: a `Gate`, or the chance of a random history."""
+
+    def number(self, port: str, operation: str) -> int:
+        """The number of this use of an operation."""
+        ...
+
+    def meet(self, boundary: Boundary, fitting: tuple[Kind, ...]) -> Kind | None:
+        """What goes wrong at this boundary."""
+        ...
+
+
 class Process(Protocol):
     """What the ports need of the process they belong to."""
 

@@ -30,7 +30,7 @@ from .guard import Unsafe, guarded
 from .history import Flow, History, Message, Outcome, play, template
 from .judging import Finding, Seen, judge
 from .pairs import BOUNDARIES_MAX, spread
-from .ports import Gate
+from .ports import Breaks
 
 _MEMORY = Path("/dev/shm")
 Faults = tuple[Fault, ...]
@@ -83,7 +83,7 @@ class Subject:
         args, kwargs = functions.spread(self.program.workflow.signature, values)
         return self.program.workflow(*args, **kwargs)
 
-    def outside(self, gate: Gate) -> Bodies:
+    def outside(self, gate: Breaks) -> Bodies:
         """The receivers of a new history, in a new world."""
         self.last = Bodies(self.program, gate)
         self.last.cast.given(self.fill(self.last.world))

@@ -27,10 +27,11 @@ from ..specs.ledger import Ledger, Sent
 from ..specs.oracle import Broken, Oracle, Rows
 from .choices import Source, Tape
 from .databases import Database
+from .faults import Boundary, Edge, Kind
 from .history import Flow, Message
 from .outside import Outside
 from .quick import NeverWaits, QuickLoop
-from .simulation import EPOCH, NothingLeft, Time
+from .simulation import NothingLeft, Time
 from .story import Happening, records_in_words
 from .troubles import FAVOURED, Chance, Trouble, Woe
 from .wild_process import WildProcess
@@ -54,7 +55,7 @@ class JumpyTime(Time):
 
     def database(self) -> int:
         """Microseconds since 1970, as the store tells them."""
-        return EPOCH + self.now + self.wall
+        return super().database() + self.wall
 
 
 class Plan(NamedTuple):
@@ -76,10 +77,27 @@ def draw_plan(source: Source, flows: Sequence[Flow]) -> Plan:
     while len(chosen) < executions and left:
         flow = left[source.choose(len(left))]
         chosen.append(flow)
-        if flow.tables:  # of the author's own: its check knows of one execution
+        # The check of an author's tables knows of one execution, and so do receivers of its own.
+        if flow.tables or flow.outside:
             left.remove(flow)
     pace = PACES[shape // len(SHAPES)]
     return Plan(workers, tuple(chosen), FAVOURED[favoured - 1] if favoured else None, pace)
+
+
+class Lines:
+    """The lines of a user's bodies, as boundaries of a random history: a process may die there."""
+
+    def __init__(self, chance: Chance) -> None:
+        self._chance = chance
+
+    def number(self, port: str, operation: str) -> int:
+        """Who writes it down counts for itself."""
+        return 1
+
+    def meet(self, boundary: Boundary, fitting: tuple[Kind, ...]) -> Kind | None:
+        """Death, or nothing."""
+        woe = self._chance.meet("inside", boundary.edge, boundary.operation)
+        return Kind.CRASH if woe is not None else None
 
 
 class WildOutcome:
@@ -116,9 +134,9 @@ class WildHistory:
         self.database, self._tape, self._told = database, Tape(source), told
         self.time = JumpyTime()
         self.outcome = WildOutcome()
-        self.plan = draw_plan(self._tape, flows)
+        self.plan = self._planned(flows)
         self.pace = self.plan.pace
-        self.chance = Chance(self._tape, self.plan.favoured)
+        self.chance = self._luck()
         names = Counter[str]()
         self._flows: dict[str, Flow] = {}
         for flow in self.plan.flows:
@@ -136,8 +154,15 @@ class WildHistory:
         self._orphan_count = 0
         self._records: dict[int, int] = {}  # those that the story has told
 
+    def _planned(self, flows: Sequence[Flow]) -> Plan:
+        return draw_plan(self._tape, flows)
+
+    def _luck(self) -> Chance:
+        return Chance(self._tape, self.plan.favoured)
+
     def _receivers(self, flow: Flow) -> Outside:
-        outside = Outside(flow.answers)
+        made = flow.outside(Lines(self.chance)) if flow.outside else None
+        outside = made or Outside(flow.answers, flow.plain)
         outside.ledger = self.outcome.ledger
         return outside
 
@@ -262,8 +287,14 @@ class WildHistory:
         executions = rows["execution"]
         if self._settled or self._sending or len(executions) < len(self._flows):
             return
-        if all(_settled(row) or self._rests(row, rows) for row in executions):
+        if all(self.settled(row) or self._rests(row, rows) for row in executions):
             self._settle()
+
+    def settled(self, row: Mapping[str, Any]) -> bool:
+        """Nothing will happen in this execution any more, unless somebody comes."""
+        if row["status"] in _FINAL:
+            return True
+        return row["status"] == "active" and row["owner"] is None and _on_desk(row)
 
     def _rests(self, row: Mapping[str, Any], rows: Rows) -> bool:
         return self._flows[row["key"]].rests and _waits_in_vain(row, rows)
@@ -286,6 +317,10 @@ class WildHistory:
         """Write down what happens."""
         if self._told:
             self.outcome.story.append(Happening(self.time.now / 1e6, what))
+
+    def struck(self, number: int, woe: Woe, where: str) -> None:
+        """Write down what goes wrong for a worker."""
+        self.tell(f"worker {number}: {woe} {where}")
 
     def _tell_records(self, rows: Rows) -> None:
         for words in records_in_words(rows, self._records):
@@ -343,8 +378,8 @@ class WildHistory:
         self._client.create_task(commit())
 
     async def _send(self, key: str, message: Message) -> None:
-        await asyncio.sleep(max(0.0, message.at))
-        woe = self.chance.meet("message")
+        await self._until(message.at)
+        woe = self.chance.meet("message", Edge.BEFORE, message.id)
         seconds = 0.0
         if woe is not None:
             seconds = MESSAGE_SECONDS[self.chance.one_of(len(MESSAGE_SECONDS))]
@@ -358,6 +393,9 @@ class WildHistory:
             await self._deliver(key, message.signal.name, message.id, raw, True)
         self._sending -= 1
         self._look_for_the_end(self.database.rows())
+
+    async def _until(self, at: float) -> None:
+        await asyncio.sleep(max(0.0, at))
 
     async def _deliver(self, key: str, channel: str, id: str, raw: bytes, patiently: bool) -> None:
         """Send until it is durable or cannot be; `patiently`: until the execution exists, too."""
@@ -389,10 +427,7 @@ class WildHistory:
         outcome.seconds = self.time.now / 1e6
         outcome.rows = self.database.rows()
         outcome.firings = sum(row["transition"] >= 0 for row in outcome.rows["log"])
-        outcome.ends = [
-            _told(row)
-            for row in outcome.rows["execution"]
-        ]
+        outcome.ends = [_told(row) for row in outcome.rows["execution"]]
         for row in outcome.rows["execution"]:
             flow = self._flows[row["key"]]
             if flow.check is not None and row["status"] in _FINAL:
@@ -413,12 +448,6 @@ def _told(row: Mapping[str, Any]) -> str:
     if row["status"] != "active":
         return str(row["status"])
     return "on the desk" if _on_desk(row) else "waiting"
-
-
-def _settled(row: Mapping[str, Any]) -> bool:
-    if row["status"] in _FINAL:
-        return True
-    return row["status"] == "active" and row["owner"] is None and _on_desk(row)
 
 
 def _waits_in_vain(row: Mapping[str, Any], rows: Rows) -> bool:

@@ -25,7 +25,7 @@ from .findings import CompileError, Finding, ordered, tell_plainly
 from .flow import Flow, flow
 from .glue import Stretch, functions
 from .kinds import UNKNOWN, Kinds, hints
-from .live import Function, find
+from .live import Function, changed, find
 from .normal import normalise
 from .pivot import past_pivot
 from .refuse import refuse, told
@@ -56,6 +56,10 @@ def _compile(workflow: Workflow[..., Any]) -> Program:
         text = f"I need the source of `{workflow.name}`, and it is not there"
         why = "a workflow is compiled from its text; this one was made by exec, or its file is gone"
         fix = "put it into a file or a notebook cell"
+        if changed(fn):
+            text = f"the file of `{workflow.name}` has changed since it was imported"
+            why = "a workflow is compiled from its text, and what stands there now is another one"
+            fix = "import it again: start this process anew, or reload the module"
         raise CompileError(workflow.name, (Finding("PD112", where, text, why, fix),))
     try:
         return _Compilation(workflow, function).program()

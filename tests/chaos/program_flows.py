@@ -3,13 +3,16 @@ give. No history is played here."""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import random
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from perdure import compensatable, observe, seconds
 from perdure.chaos.history import Flow, Message
-from perdure.chaos.outside import Answer
+from perdure.chaos.outside import Answer, Outside, Request
+from perdure.engine.world import Invocation
 from perdure.model.compiler.compile import compile_workflow
 from perdure.model.compiler.findings import CompileError
 from perdure.model.language.steps import Step
@@ -17,6 +20,7 @@ from perdure.model.language.steps import Step
 from ..model import differential_world as world
 from ..model.differential_runs import load
 from ..model.programs import generate
+
 
 @observe(retry=world.ONCE, timeout=seconds(5))
 async def look(tag: int, a: int) -> int:
@@ -51,7 +55,7 @@ def flows(seed: int, count: int) -> list[Flow]:
 
 
 def _flow(r: random.Random, seed: int, number: int) -> Flow | None:
-    workflow = load(generate(r).text, 10**6 + 1000 * seed + number, IMPATIENT)
+    workflow = load(generate(r).text, 10**6 + 1000 * seed + number, {"look": look, "hold": hold})
     workflow.name = name = f"w{number}"
     x, y = r.randint(0, 9), r.randint(0, 9)
     try:
@@ -62,7 +66,11 @@ def _flow(r: random.Random, seed: int, number: int) -> Flow | None:
     for signal, value in _SIGNALS.values():
         for n in range(r.randint(0, MESSAGES)):
             messages.append(Message(r.choice(SECONDS), signal, value, f"{signal.name}-{n}"))
-    return Flow(name, lambda: workflow(x, y), ANSWERS, messages, rests=True)
+    return Flow(name, lambda: workflow(x, y), messages=messages, rests=True, outside=_receivers)
+
+
+def _receivers(breaks: object) -> Receivers:
+    return Receivers(ANSWERS)
 
 
 def _answer(step: Step[..., Any]) -> Answer:
@@ -73,17 +81,26 @@ def _run(fn: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     """What a step answers: none of them waits for anything."""
     world.TRACE.clear()
     answer = fn(*arguments)
-    if not isinstance(answer, Coroutine):
-        return answer
-    try:
-        answer.send(None)
-    except StopIteration as done:
-        return done.value
-    raise AssertionError(f"{fn} waits")
+    return asyncio.run(answer) if inspect.iscoroutine(answer) else answer
 
 
-IMPATIENT = {"look": look, "hold": hold}
+STEPS: dict[str, object] = {**vars(world), "look": look, "hold": hold}
 ANSWERS: dict[str, Answer] = {
-    name: _answer(step) for name, step in {**vars(world), **IMPATIENT}.items() if isinstance(step, Step)
+    name: _answer(cast("Step[..., Any]", step))
+    for name, step in STEPS.items()
+    if isinstance(step, Step)
 }
 """What the receivers answer: what the step's own body says. Undos are the receivers' own."""
+
+
+class Receivers(Outside):
+    """Programs call a step again with the same arguments, and mean it: what is one occurrence and
+    what is the next is not to be seen in a request, and not counted by the oracle."""
+
+    def arrive(self, invocation: Invocation) -> Request:
+        """Each key is an occurrence of its own."""
+        request = super().arrive(invocation)
+        told = self.ledger.calls.pop()._replace(occurrence=invocation.key)
+        self.ledger.calls.append(told)
+        request.told = told
+        return request
