@@ -12,12 +12,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from .clock import Clock
 from .errors import StoreUnavailable
 from .instance import Instance
+from .refused import Act
 from .store import Ambiguous, Fenced, Store
 
 AGAIN_SECONDS = 0.5
@@ -35,7 +35,7 @@ class Quarantine:
         clock: Clock,
         session: Callable[[], int],
         begin: Callable[[Instance], None],
-        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        spawn: Callable[[Act], object],
     ) -> None:
         self._store, self._clock, self._session = store, clock, session
         self._begin, self._spawn = begin, spawn
@@ -57,7 +57,7 @@ class Quarantine:
         self._shut = True
         if not self._running:
             self._running = True
-            self._spawn(self._run())
+            self._spawn(self._run)
         return False
 
     def gone(self, instance: Instance) -> None:
@@ -74,7 +74,7 @@ class Quarantine:
             await self._store.suspect(self._session(), self._named.id)
         elif not self._running and (self._suspects or self._others):
             self._shut = self._running = True
-            self._spawn(self._run())
+            self._spawn(self._run)
 
     async def _run(self) -> None:
         try:

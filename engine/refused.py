@@ -9,7 +9,8 @@ touched from here (rule 9).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from . import bodies
 from .bodies import Body
@@ -18,6 +19,8 @@ from .records import NO_TRANSITION, Kind, Record, chain
 from .store import Append, Guard, RowChange, Status, Store
 
 MISMATCHES_MAX = 3
+Act = Callable[[], Coroutine[Any, Any, None]]
+"""Something that can be tried again."""
 _LOG = logging.getLogger("perdure")
 
 
@@ -35,13 +38,12 @@ class Refused:
         self._free = free  # told when something was given back: nobody else's commit says so
         self._mismatches: dict[str, tuple[int, int]] = {}  # key -> durable seq, how often in a row
 
-    async def settle(self, instance: Instance, append: Append, guard: Guard) -> None:
-        """After the instance was dropped: nothing of the append was written."""
+    def settle(self, instance: Instance, guard: Guard) -> Act:
+        """What is to be done after the instance was dropped: nothing of its append was written."""
         if guard.poison or self._too_often(instance.key, instance.durable):
-            await self.stall(instance.key, instance.tenure, guard.why)
-        else:
-            _LOG.warning("%s is loaded again: %s", instance.key, guard.why)
-            await self._give_back(instance)
+            return lambda: self.stall(instance.key, instance.tenure, guard.why)
+        _LOG.warning("%s is loaded again: %s", instance.key, guard.why)
+        return lambda: self._give_back(instance)
 
     def _too_often(self, key: str, durable: int) -> bool:
         before, count = self._mismatches.get(key, (durable, 0))

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from ..model.program import Program
 from . import bodies, containment, kernel, loading, post
@@ -26,7 +25,7 @@ from .heart import Heart
 from .instance import Instance
 from .leases import LEASE_SECONDS, Lease, Watch, provably_gone
 from .quarantine import Quarantine
-from .refused import Refused
+from .refused import Act, Refused
 from .store import (
     SUSPECT_RECOVERIES,
     Ambiguous,
@@ -64,12 +63,8 @@ class Worker:
         concurrency: int = 1_000,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
-        self.store, self.clock, self.identity, self.concurrency = (
-            store,
-            clock,
-            identity,
-            concurrency,
-        )
+        self.store, self.clock = store, clock
+        self.identity, self.concurrency = identity, concurrency
         self.programs: dict[str, Program] = {}
         self.instances: dict[str, Instance] = {}
         self.session = 0
@@ -201,6 +196,7 @@ class Worker:
                 continue
             except StoreUnavailable as trouble:
                 _LOG.warning("nothing is claimed: %s", trouble)
+                self._look_for_work = self._look_for_mail = True
                 await self.clock.sleep(AGAIN_SECONDS)
                 continue
             timer = self.clock.later(POLL_SECONDS, self._wake.set)
@@ -248,7 +244,7 @@ class Worker:
             claimed = await self.store.claim(self.session, list(self.programs), free)
             # Suspects first: what was claimed with them waits.
             for each in sorted(claimed, key=_is_innocent):
-                await self._take(each)
+                await self._patiently(lambda each=each: self._take(each))
             if len(claimed) == free:
                 self._look_for_work = True
         self._next_wake = await self.store.next_wake()
@@ -257,22 +253,32 @@ class Worker:
         """Load what was claimed; a log that cannot be folded stalls its execution, no other."""
         try:
             await self._load(claimed)
+        except StoreUnavailable:
+            raise
         except Exception as defect:
             told = "".join(traceback.format_exception(defect))
             instance = self.instances.get(claimed.row.key)
             if instance is not None:
                 self._forget(instance)
-            await self._unless_lost(self.refused.stall(claimed.row.key, claimed.row.tenure, told))
+            await self.refused.stall(claimed.row.key, claimed.row.tenure, told)
 
-    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
-        self.caller.spawn(self._unless_lost(work))
+    def _beside(self, act: Act) -> None:
+        self.caller.spawn(self._patiently(act))
 
-    async def _unless_lost(self, work: Coroutine[Any, Any, None]) -> None:
-        """Some writing beside the committer: a lost session ends as everywhere."""
-        try:
-            await work
-        except (Fenced, Ambiguous) as gone:
-            self.committer.lose(gone)
+    async def _patiently(self, act: Act) -> None:
+        """Something about an execution that is ours, beside the committer: what cannot be reached
+        is tried again, or it would stay ours and lie there; a lost session ends as everywhere.
+        """
+        while True:
+            try:
+                return await act()
+            except (Fenced, Ambiguous) as gone:
+                return self.committer.lose(gone)
+            except StoreUnavailable as trouble:
+                _LOG.warning("it is tried again: %s", trouble)
+                if self._stopping:
+                    return None
+            await self.clock.sleep(AGAIN_SECONDS)
 
     async def _load(self, claimed: Claimed) -> None:
         row, program = claimed.row, self.programs[claimed.row.net]
@@ -325,8 +331,7 @@ class Worker:
     def _settled(self, instance: Instance, append: Append, result: Appended) -> None:
         if result.guard is not None and append.create is None:
             self._forget(instance)
-            work = self.refused.settle(instance, append, result.guard)
-            self._beside(work)
+            self._beside(self.refused.settle(instance, result.guard))
         elif (met := result.existing or result.guard) is not None:
             self._exists(instance, met)
         elif result.mail:
@@ -371,7 +376,7 @@ class Worker:
                 self.committer.dirty(instance)
             self.driver.pump(instance)
 
-        self.caller.spawn(again())
+        self._beside(again)
 
     def _forget(self, instance: Instance) -> None:
         instance.alive = False
