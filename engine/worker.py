@@ -364,13 +364,7 @@ class Worker:
         loading.take_back(instance, append)
 
         async def again() -> None:
-            while True:
-                try:
-                    await self.fetch(instance)
-                    break
-                except StoreUnavailable as trouble:
-                    _LOG.warning("%s cannot read its mail: %s", instance.key, trouble)
-                    await self.clock.sleep(AGAIN_SECONDS)
+            await self.fetch(instance)
             instance.leaving = False
             if instance.pending is not None and instance.pending.records:
                 self.committer.dirty(instance)
