@@ -121,11 +121,16 @@ class Campaign:
         database: Database,
         seed: int | str,
         player: Player = play,
+        expected: Sequence[Woe] | None = None,
     ) -> None:
         self._flows, self._database, self._seed = flows, database, seed
         self._player = player
-        self.report = Report(seed, possible(flows))
+        self.report = Report(seed, possible(flows) if expected is None else expected)
         self._seen: set[int] = set()
+
+    def dice(self, number: int) -> Source:
+        """Where the choices of a history come from."""
+        return Dice(f"{self._seed}:{number}")
 
     def play(self, source: Source) -> WildOutcome:
         """One history, counted."""
@@ -149,7 +154,7 @@ class Campaign:
     def run(self, histories: int, failures_max: int = 1) -> Report:
         """Play so many, until so many have failed."""
         for number in range(histories):
-            outcome = self.play(Dice(f"{self._seed}:{number}"))
+            outcome = self.play(self.dice(number))
             if outcome.wrong:
                 self.report.failures.append(self.explain(outcome.choices, outcome.wrong))
                 if len(self.report.failures) >= failures_max:

@@ -39,6 +39,7 @@ from .simulation import EPOCH, NothingLeft, SimLoop, Time, let_pass
 
 SECONDS_MAX = 900
 SKIP_SECONDS = 0.05  # how soon a sender sees that time was skipped
+NOBODY_SENDS = "it waits for a message that nobody sends"
 THIRD_LEASE_SECONDS = 1.0
 """Short: what polls in the meantime is most of what such a history would do."""
 TABLES = ("execution", "log", "message", "effect", "session", "definition")
@@ -323,7 +324,7 @@ class History:
             dates = [EPOCH + round(m.at * 1e6) for m in self.flow.messages if m.id not in sent]
             dates += [rested[0]] if rested[0] is not None else []
             if not dates:
-                raise Unsettled("it waits for a message that nobody sends")
+                raise Unsettled(NOBODY_SENDS)
             self.time.skip_to(min(dates))
 
     def taken_over(self, by: SimProcess | None) -> None:

@@ -108,6 +108,11 @@ def fitting(natures: Container[str]) -> list[Woe]:
     return [kind for kind in KINDS if kind in found]
 
 
+def fits(kind: Woe, nature: str, edge: Edge) -> bool:
+    """Whether this kind can come at this edge of an operation."""
+    return kind in _FITTING[nature, edge]
+
+
 DISTANCE = 60
 """Boundaries to the next trouble: fewer than this."""
 FAVOURED: tuple[Woe, ...] = (

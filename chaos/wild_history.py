@@ -118,14 +118,19 @@ class WildOutcome:
         self.points = 0  # durable points judged
 
     @property
+    def status(self) -> str:
+        """How the first of its executions ended."""
+        return self.ends[0] if self.ends else ""
+
+    @property
     def wrong(self) -> list[str]:
         """Why it is a failure; empty when it is none."""
         return [*(f"{b.rule}: {b.says} [{b.execution}]" for b in self.broken), *self.defects]
 
 
 class WildHistory:
-    """One history; it ends at the first broken rule. `told`: what happens is written down in words,
-    which is slower.
+    """One history; it ends at the first broken rule (`over`). `told`: what happens is written down
+    in words, which is slower.
     """
 
     def __init__(
@@ -179,7 +184,7 @@ class WildHistory:
         self._post = self.database.store(CLIENT, self.time.database)
         try:
             self._begin()
-            while not (self._over() or outcome.broken):
+            while not self.over():
                 self._go_on()
             if not outcome.broken:
                 self._note(self._oracle.settle(self.database.whole(), outcome.ledger), "the end")
@@ -208,11 +213,15 @@ class WildHistory:
             for n, (key, flow) in enumerate(self._flows.items())
             if n % self.plan.workers == machine - 1
         ]
-        self.tell(f"worker {number} begins on machine {machine}")
+        self.begins(number, machine)
         workflows = [workflow_of(flow) for flow in {f.name: f for f in self.plan.flows}.values()]
         self._processes.append(WildProcess(self, number, machine, workflows, mine))
 
-    def _over(self) -> bool:
+    def over(self) -> bool:
+        """There is nothing more to be seen."""
+        return bool(self.outcome.broken) or self._rests()
+
+    def _rests(self) -> bool:
         alive = any(not p.gone for p in self._processes)
         return self._settled and not alive and not self.time.awaited and not self._client.due
 
@@ -317,6 +326,10 @@ class WildHistory:
         """Write down what happens."""
         if self._told:
             self.outcome.story.append(Happening(self.time.now / 1e6, what))
+
+    def begins(self, number: int, machine: int) -> None:
+        """Write down that a worker begins."""
+        self.tell(f"worker {number} begins on machine {machine}")
 
     def struck(self, number: int, woe: Woe, where: str) -> None:
         """Write down what goes wrong for a worker."""
