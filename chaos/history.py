@@ -291,11 +291,8 @@ class History:
         running = [p for p in going if not p.stopped]
         due = [p for p in running if p.loop.due]
         for process in due:
-            others = [p for p in going if p is not process]
             # Whoever runs alone takes all its turns at once: there is nobody to take them with.
-            process.loop.turn(
-                lambda p=process, o=others: p.running and not any(x.running for x in o)
-            )
+            process.loop.turn(lambda p=process: [q for q in going if q.running] == [p])
             if process.dead:
                 process.bury()
             if (process.dead or process.stopped) and not any(p.running for p in self._processes):

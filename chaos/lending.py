@@ -15,8 +15,8 @@ from typing import Any, cast
 class _Lent:
     """A connection as its borrower sees it."""
 
-    def __init__(self, pool: Pool, real: sqlite3.Connection, known: bool) -> None:
-        self._pool, self._real, self._closed, self._known = pool, real, False, known
+    def __init__(self, pool: Pool, real: sqlite3.Connection) -> None:
+        self._pool, self._real, self._closed = pool, real, False
         self.execute: Any = real.execute
         self.executemany: Any = real.executemany
         self.isolation_level = None
@@ -28,7 +28,7 @@ class _Lent:
 
     def create_function(self, *args: Any, **settings: Any) -> None:
         """What SQLAlchemy makes for every connection: once, or all statements are compiled anew."""
-        if not self._known:
+        if self._pool.unequipped(self._real):
             self._real.create_function(*args, **settings)
 
     def close(self) -> None:
@@ -50,11 +50,11 @@ class Pool:
         self._path = path
         self._free: list[sqlite3.Connection] = []
         self._all: list[sqlite3.Connection] = []
+        self._equipped: set[sqlite3.Connection] = set()
 
     def lend(self) -> sqlite3.Connection:
         """A connection that nobody else has."""
-        known = bool(self._free)
-        if known:
+        if self._free:
             real = self._free.pop()
         else:
             real = sqlite3.connect(
@@ -65,7 +65,13 @@ class Pool:
                 cached_statements=500,
             )
             self._all.append(real)
-        return cast("sqlite3.Connection", _Lent(self, real, known))
+        return cast("sqlite3.Connection", _Lent(self, real))
+
+    def unequipped(self, real: sqlite3.Connection) -> bool:
+        """Whether a connection has no functions of SQLAlchemy's yet; from now on it has."""
+        new = real not in self._equipped
+        self._equipped.add(real)
+        return new
 
     def take_back(self, real: sqlite3.Connection) -> None:
         """Roll back what is open, as closing does."""
@@ -78,3 +84,4 @@ class Pool:
         for real in self._all:
             real.close()
         self._all, self._free = [], []
+        self._equipped = set()

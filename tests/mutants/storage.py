@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perdure.engine import loading, sqlite_append, tables
+from perdure.engine import loading, schema, sqlite_append
 from perdure.engine.sqlite_link import Links
 
 from .fencing import no_fence_in_append
@@ -35,8 +35,8 @@ def upsert(patches: Patches) -> None:
 
 
 def _without_triggers(patches: Patches) -> None:
-    patches.item(tables.SQLITE_TRIGGERS, "log_never_changes", None)
-    patches.item(tables.SQLITE_TRIGGERS, "log_goes_with_its_execution", None)
+    patches.item(schema.SQLITE_TRIGGERS, "log_never_changes", None)
+    patches.item(schema.SQLITE_TRIGGERS, "log_goes_with_its_execution", None)
 
 
 def taken_for_written(patches: Patches) -> None:
