@@ -296,7 +296,7 @@ class WildHistory:
         executions = rows["execution"]
         if self._settled or self._sending or len(executions) < len(self._flows):
             return
-        if all(self.settled(row) or self._rests(row, rows) for row in executions):
+        if all(self.settled(row) or self._in_vain(row, rows) for row in executions):
             self._settle()
 
     def settled(self, row: Mapping[str, Any]) -> bool:
@@ -305,7 +305,7 @@ class WildHistory:
             return True
         return row["status"] == "active" and row["owner"] is None and _on_desk(row)
 
-    def _rests(self, row: Mapping[str, Any], rows: Rows) -> bool:
+    def _in_vain(self, row: Mapping[str, Any], rows: Rows) -> bool:
         return self._flows[row["key"]].rests and _waits_in_vain(row, rows)
 
     def _settle(self) -> None:
