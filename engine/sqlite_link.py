@@ -106,8 +106,8 @@ class Link:
     """One connection. The protocol's statements go to the driver's connection below SQLAlchemy's:
     in a batch of one, `exec_driver_sql` costs eight times the statement. The rest is Core."""
 
-    def __init__(self, core: Connection) -> None:
-        self.core = core
+    def __init__(self, core: Connection, number: int) -> None:
+        self.core, self.number = core, number  # from 1, in the order in which they were opened
         self.driver = cast(sqlite3.Connection, core.connection.dbapi_connection)
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
@@ -149,6 +149,7 @@ class Links:
             "sqlite://", creator=self._creator, poolclass=NullPool, isolation_level="AUTOCOMMIT"
         )
         self._links: dict[str, Link] = {}
+        self._opened = 0
         # One connection serves the loop and the beat's thread of a database in memory.
         self._mutex = threading.RLock()
         self._memory_lock = asyncio.Lock()
@@ -174,7 +175,8 @@ class Links:
         except DBAPIError as error:  # what the driver said, without SQLAlchemy's frame around it
             raise error.orig or error from error
         try:
-            link = Link(core)
+            self._opened += 1
+            link = Link(core, self._opened)
             link.run("PRAGMA busy_timeout = 0")
             link.run("PRAGMA recursive_triggers = ON")  # else OR REPLACE passes the triggers by
             link.run(f"PRAGMA journal_size_limit = {self._wal_bytes_max}")
