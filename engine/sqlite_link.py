@@ -103,8 +103,9 @@ def is_machine(error: BaseException) -> bool:
 
 
 class Link:
-    """One connection. The protocol's statements go to the driver's connection below SQLAlchemy's:
-    in a batch of one, `exec_driver_sql` costs eight times the statement. The rest is Core."""
+    """One connection. Our statements go to the driver's connection below SQLAlchemy's: in a batch
+    of one, `exec_driver_sql` costs eight times the statement. Tables are made, and steps of authors
+    write, through Core."""
 
     def __init__(self, core: Connection, number: int) -> None:
         self.core, self.number = core, number  # from 1, in the order in which they were opened

@@ -7,7 +7,9 @@ way a choice went is in the record.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 _SCOPES = ("in", "ending")  # read and put back by parallel branches: no cause between them
@@ -38,6 +40,12 @@ class Net:
         for transition in self.transitions:
             for place in transition["take"]:
                 self.leaving[place].append(transition)
+
+
+@lru_cache(maxsize=64)
+def read_net(definition: bytes) -> Net:
+    """The net in a stored definition, read once for all histories of the same workflow."""
+    return Net(json.loads(definition)["net"])
 
 
 class Entry(NamedTuple):
