@@ -13,12 +13,14 @@ import logging
 import math
 import warnings
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from ..engine.clock import Timer
 
 T = TypeVar("T")
+WORDS_MAX = 20
+"""How often a coroutine that is to end may still wait for something."""
 
 EPOCH = 1_800_000_000_000_000
 """Database time when a simulation begins, in microseconds since 1970."""
@@ -160,15 +162,20 @@ class SimLoop(asyncio.BaseEventLoop):
         """Those that are not done."""
         return list(asyncio.all_tasks(self))
 
-    def abandon(self) -> None:
-        """Drop everything that was going on, as the death of the process does."""
+    def abandon(self, besides: Iterable[asyncio.Task[Any]] = ()) -> None:
+        """Drop everything that was going on, as the death of the process does; `besides` are tasks
+        that this loop does not know of.
+
+        All of it is ended here, where no loop runs. What is left to the collector of garbage would
+        speak its last words in the midst of a living process, and begin tasks there.
+        """
         self.abandoned = True
         log = logging.getLogger("perdure")
         log.disabled = True  # what a dead process would have said about its own end
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
-                for task in self.tasks:
+                for task in dict.fromkeys((*self.tasks, *besides)):
                     _close(task.get_coro())
         finally:
             log.disabled = False
@@ -176,11 +183,16 @@ class SimLoop(asyncio.BaseEventLoop):
 
 
 def _close(coroutine: Any) -> None:
-    """End a coroutine where it stands; what its `finally` blocks try is of no effect any more."""
-    try:
-        coroutine.close()
-    except Exception:
-        return
+    """End a coroutine where it stands; what its `finally` blocks try is of no effect any more.
+
+    One of them may wait, and then it has not ended: it is asked again.
+    """
+    for _ in range(WORDS_MAX):
+        try:
+            coroutine.close()
+            return
+        except Exception:
+            continue
 
 
 def let_pass(time: Time, loops: Sequence[SimLoop]) -> None:

@@ -150,6 +150,7 @@ class WildHistory:
         self._outsides = {key: self._receivers(flow) for key, flow in self._flows.items()}
         self._oracle, self._binding = Oracle(), Binding()
         self._processes: list[WildProcess] = []
+        self._living: list[WildProcess] = []  # of them, those that may still do something
         self._client = QuickLoop(self.time)
         self.version = 0
         self._judged: Rows = {}
@@ -215,24 +216,27 @@ class WildHistory:
         ]
         self.begins(number, machine)
         workflows = [workflow_of(flow) for flow in {f.name: f for f in self.plan.flows}.values()]
-        self._processes.append(WildProcess(self, number, machine, workflows, mine))
+        process = WildProcess(self, number, machine, workflows, mine)
+        self._processes.append(process)
+        self._living = [*self._living, process]
 
     def over(self) -> bool:
         """There is nothing more to be seen."""
         return bool(self.outcome.broken) or self._rests()
 
     def _rests(self) -> bool:
-        alive = any(not p.gone for p in self._processes)
-        return self._settled and not alive and not self.time.awaited and not self._client.due
+        awaited = self._living or self.time.awaited or self._client.due
+        return self._settled and not awaited
 
     def _go_on(self) -> None:
         went = False
         if self._client.due:
             self._client.drain()
             went = True
-        for process in self._processes:
-            if process.running and process.loop.due:
-                process.loop.drain()
+        for process in self._living:
+            loop = process.loop
+            if not loop.halted and loop.due:
+                loop.drain()
                 self._see(process)
                 went = True
         if not went:
@@ -240,6 +244,9 @@ class WildHistory:
 
     def _see(self, process: WildProcess) -> None:
         """Replace a process that is dead, has given up, or stands still until it is taken over."""
+        if process.gone:
+            process.loop.halted = True
+            self._living = [other for other in self._living if other is not process]
         if process.over or process.running:
             return
         waits = process.stopped and not process.dead and not process.sleeps_long
@@ -251,12 +258,15 @@ class WildHistory:
                 self.time.happen(REPLACED_SECONDS, lambda: self._launch(process.machine))
 
     def _pass(self) -> None:
-        moments = [p.loop.next_moment for p in self._processes if p.running]
-        moments.append(self._client.next_moment)
-        moment = min((m for m in moments if m is not None), default=None)
+        moment = self._client.next_moment
+        for process in self._living:
+            if not process.loop.halted:
+                earliest = process.loop.next_moment
+                if earliest is not None and (moment is None or earliest < moment):
+                    moment = earliest
         if moment is None and not self.time.awaited:
             self._wake_all()
-            if not any(p.running and p.loop.due for p in self._processes):
+            if not any(p.running and p.loop.due for p in self._living):
                 raise NothingLeft(f"at {self.time.now} us: {self._where()}")
             return
         self.time.pass_until(moment)
@@ -286,10 +296,12 @@ class WildHistory:
             self._tell_records(rows)
         self._note(self._oracle.judge(rows, ledger), point)
         self._note(self._binding.judge(rows, ledger), point)
-        fenced = {row["worker"] for row in rows["session"] if row["fenced"] is not None}
-        for process in self._processes:
-            if process.stopped and not process.asleep and f"worker {process.number}" in fenced:
-                process.taken_over()
+        stopped = [p for p in self._living if p.stopped and not p.asleep]
+        if stopped:
+            fenced = {row["worker"] for row in rows["session"] if row["fenced"] is not None}
+            for process in stopped:
+                if f"worker {process.number}" in fenced:
+                    process.taken_over()
         self._look_for_the_end(rows)
 
     def _look_for_the_end(self, rows: Rows) -> None:

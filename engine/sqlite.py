@@ -233,7 +233,9 @@ class SqliteStore:
 
     def changes(self) -> int:
         """A number that differs when someone other than this store has committed."""
-        return self.links.link("writer").rows("PRAGMA data_version")[0][0]
+        link = self.links.link("writer")
+        # SQLite's number is the connection's own: those of two may be equal by accident.
+        return link.number << 32 | link.rows("PRAGMA data_version")[0][0]
 
     async def next_wake(self) -> int | None:
         """The earliest `wake_at` of an unowned active execution."""

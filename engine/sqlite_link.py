@@ -107,9 +107,13 @@ class Link:
     SQLAlchemy costs eight times the statement. The author's, and those about tables, are Core."""
 
     def __init__(
-        self, driver: sqlite3.Connection, core: Callable[[sqlite3.Connection], Connection]
+        self,
+        driver: sqlite3.Connection,
+        core: Callable[[sqlite3.Connection], Connection],
+        number: int,
     ) -> None:
         self.driver, self._core = driver, core
+        self.number = number  # from 1, in the order in which they were opened
 
     @cached_property
     def core(self) -> Connection:
@@ -159,6 +163,7 @@ class Links:
         self._creator = creator or self._open_file
         self._core: Callable[[sqlite3.Connection], Connection] | None = None
         self._links: dict[str, Link] = {}
+        self._opened = 0
         # One connection serves the loop and the beat's thread of a database in memory.
         self._mutex = threading.RLock()
         self._memory_lock = asyncio.Lock()
@@ -179,7 +184,8 @@ class Links:
         return found
 
     def _connect(self) -> Link:
-        link = Link(self._creator(), self._over)
+        self._opened += 1
+        link = Link(self._creator(), self._over, self._opened)
         try:
             link.run("PRAGMA busy_timeout = 0")
             link.run("PRAGMA recursive_triggers = ON")  # else OR REPLACE passes the triggers by

@@ -458,6 +458,19 @@ async def test_changes_tell_the_commits_of_others_only(path: str, laboratory: ty
     assert lab.store.changes() != before
 
 
+async def test_another_connection_tells_of_a_change(path: str, laboratory: type[Lab]) -> None:
+    """What others committed between two connections of a store is seen, though SQLite counts anew
+    for each of them."""
+    other = laboratory(path)
+    await other.store.open()
+    lab = laboratory(path)
+    await lab.store.open()
+    before = lab.store.changes()
+    lab.store.links.close()
+    await other.session()
+    assert lab.store.changes() != before
+
+
 async def test_a_small_record_takes_at_most_100_bytes(path: str, laboratory: type[Lab]) -> None:
     """Pages of the whole file, counted over 20,000 records with bodies of 24 bytes."""
     lab = laboratory(path)
