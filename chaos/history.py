@@ -256,6 +256,7 @@ class History:
         self.outcome = Outcome(self.gate, self.outside.ledger)
         self._oracle, self._binding = Oracle(), Binding()
         self._eye = sqlite3.connect(path, isolation_level=None)
+        self._eye.row_factory = sqlite3.Row
         self._seen = -1
         self._read: Rows = {}
         self._settled = False
@@ -371,7 +372,9 @@ class History:
         return self._read
 
     def _table(self, table: str) -> list[dict[str, Any]]:
-        cursor = self._eye.execute(f"SELECT * FROM {table}")
+        cursor = self._eye.cursor()
+        cursor.row_factory = None  # tuples make dicts in half the time
+        cursor.execute(f"SELECT * FROM {table}")
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
