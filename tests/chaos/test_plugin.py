@@ -63,11 +63,7 @@ def test_one_line_finds_the_double_charge_and_prints_its_story(tmp_path: Path) -
     assert "charge o-1 happened 2 times" in again.stdout
 
 
-def test_a_run_in_simulated_time_shows_result_effects_and_time(tmp_path: Path) -> None:
-    """A month, a message after three weeks, a failure, inside a running loop too."""
-    done = project(
-        tmp_path,
-        """
+RUNS = """
 import asyncio
 
 import pytest
@@ -118,7 +114,14 @@ def test_random(perdure):
 def test_a_quick_look(perdure):
     assert perdure.survives(buy_well("o-1")).histories == 1 + 9
     assert perdure.never_twice(buy_well("o-1"), charge_by_key).histories == 1 + 9
-""",
+"""
+
+
+def test_a_run_in_simulated_time_shows_result_effects_and_time(tmp_path: Path) -> None:
+    """A month, a message after three weeks, a failure, inside a running loop too."""
+    done = project(
+        tmp_path,
+        RUNS,
         "--perdure-faults",
         "9",
         "--perdure-seed",
