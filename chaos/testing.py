@@ -60,14 +60,21 @@ class Ran:
 class Harness:
     """Runs and claims, with what they have in common; the fixture `perdure` is one.
 
-    `fakes` is used where a call names none; `faults_max` takes as many of the faults, spread
-    evenly, for a quick look; failures are saved in `folder` for `perdure replay`.
+    `fakes` and `seed` are used where a call names none; `faults_max` takes as many of the faults,
+    spread evenly, or of the histories, for a quick look; failures are saved in `folder` for
+    `perdure replay`.
     """
 
     def __init__(
-        self, fakes: Fakes | None = None, *, faults_max: int = 0, folder: Path | None = None
+        self,
+        fakes: Fakes | None = None,
+        *,
+        faults_max: int = 0,
+        folder: Path | None = None,
+        seed: int | str = 0,
     ) -> None:
         self.fakes, self.faults_max, self.folder = fakes, faults_max, folder
+        self.seed = seed
 
     def run(self, call: Coroutine[Any, Any, Any], *, fakes: Fakes | None = None) -> Ran:
         """Run a workflow once, without a fault, in simulated time: a month takes no time."""
@@ -80,7 +87,7 @@ class Harness:
         *,
         fakes: Fakes | None = None,
         histories: int = 0,
-        seed: int | str = 0,
+        seed: int | str | None = None,
     ) -> Trial:
         """Claim that no single fault does harm: a crash at every point, a lost answer, a zombie.
 
@@ -99,7 +106,7 @@ class Harness:
         *,
         fakes: Fakes | None = None,
         histories: int = 0,
-        seed: int | str = 0,
+        seed: int | str | None = None,
     ) -> Trial:
         """Claim that no single fault makes what this step does happen more often; with `histories`,
         that none of so many random histories does.
@@ -111,18 +118,25 @@ class Harness:
         return self._hold(subject, step, histories, seed)
 
     def _hold(
-        self, subject: Subject, step: Step[..., Any] | None, histories: int, seed: int | str
+        self,
+        subject: Subject,
+        step: Step[..., Any] | None,
+        histories: int,
+        seed: int | str | None,
     ) -> Trial:
         __tracebackhide__ = True
+        if histories < 0:
+            raise ValueError(f"{histories} histories: none, or how many")
         if histories:
             count = min(histories, self.faults_max or histories)
-            trial = aside(partial(_tried_at_random, subject, step, count, seed))
+            sown = self.seed if seed is None else seed
+            trial = aside(partial(_tried_at_random, subject, step, count, sown))
         else:
             trial = aside(partial(_tried, subject, step, self.faults_max))
         kinds = None if step is None else ("twice", step.name)
         found = [f for f in trial.failures if kinds in (None, f.finding.kind)]
         if found:
-            told = aside(partial(_story, subject, found[0], len(found), self.folder))
+            told = aside(partial(_story, trial, found, self.folder))
             raise ClaimBroken(told) from None
         if trial.never:
             raise ClaimBroken(_untried(trial)) from None
@@ -244,11 +258,13 @@ def _untried(trial: Trial) -> str:
     return f"{trial.subject.name}: {trial.histories} histories, and what never came: {kinds}"
 
 
-def _story(subject: Subject, failure: Failure, count: int, folder: Path | None) -> str:
+def _story(trial: Trial, found: Sequence[Failure], folder: Path | None) -> str:
+    subject, failure = trial.subject, found[0]
     happenings = tell(subject, failure.cause)
     told = story(subject, failure.finding, happenings)
     more = [f"  {failure.like} more histories lead to the same"] if failure.like else []
-    more += [f"  {count - 1} more findings of other kinds"] if count > 1 else []
+    more += [f"  {len(found) - 1} more findings of other kinds"] if len(found) > 1 else []
+    more += [f"  seed {trial.campaign.seed}"] if trial.campaign is not None else []
     if folder is not None:
         more.append(f"  replay  perdure replay {_saved(subject, failure, folder)}")
     return "\n".join([told, *more])
