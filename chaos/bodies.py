@@ -136,6 +136,8 @@ class Bodies(Outside):
                 return await super().within(invocation)
         except (Unsafe, NothingLeft) as did:
             raise self._refused(invocation, did) from None
+        finally:
+            CALLED.set(None)
 
     def _refused(self, invocation: Invocation, did: BaseException) -> Exception:
         said = "waits for something outside" if isinstance(did, NothingLeft) else str(did)

@@ -76,8 +76,7 @@ class Caller:
             return
         work = self._perform(instance, running.call, running.step, running)
         # Not by the loop's factory: that one asks whether a step starts the task.
-        loop, name = asyncio.get_running_loop(), running.call.site.name
-        running.task = asyncio.Task(work, loop=loop, name=name)
+        running.task = asyncio.Task(work, name=running.call.site.name)
         self.tasks.add(running.task)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -125,6 +125,8 @@ class Driver:
             self._settle_wants(instance, rest)
 
     def _advance(self, instance: Instance, rest: Rest) -> bool:
+        if rest.still and not instance.mail:
+            return False
         wiring, state = instance.wiring, instance.state
         transition = kernel.next_auto(wiring, state, instance.durable) if rest.autos else None
         if transition is None:

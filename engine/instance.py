@@ -266,7 +266,8 @@ class Instance:
         """Hand the pending append to the committer, with a checkpoint when its time has come."""
         if self.pending is not None:
             self.pending.execution = self.id
-            self._checkpoint(self.pending)
+            if self.tail.records > PARK_RECORDS:
+                self._checkpoint(self.pending)
         self.flying, self.pending = self.pending, None
         if self.flying is not None and self.flying.create is not None and self.flying.payloads:
             # Payloads belong to an id, which the creation brings: it goes alone.
@@ -275,8 +276,6 @@ class Instance:
 
     def _checkpoint(self, append: Append) -> None:
         """Between two records the state in memory is that of the log: it rides along."""
-        if self.tail.records <= PARK_RECORDS:
-            return
         change = append.change
         parks = change is not None and change.release
         if not self.tail.worth(PARK_RECORDS if parks else CHECKPOINT_RECORDS):

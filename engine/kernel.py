@@ -318,7 +318,7 @@ def fire(
     if fired.path:
         fields["p"] = fired.path
     if fired.delta:
-        fields |= _delta(wiring, state.marking, transition, fired.delta)
+        _tell(fields, wiring, state.marking, transition, fired.delta)
     if key:
         fields.setdefault("k", key)
     body = Body(**fields)
@@ -374,10 +374,14 @@ def _before(wiring: Wiring, marking: Marking, transition: int, variable: str) ->
     return None
 
 
-def _delta(
-    wiring: Wiring, marking: Marking, transition: int, delta: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The changed variables as fields: of a list that only grew, the new elements."""
+def _tell(
+    fields: dict[str, Any],
+    wiring: Wiring,
+    marking: Marking,
+    transition: int,
+    delta: Mapping[str, Any],
+) -> None:
+    """Add the changed variables to the fields: of a list that only grew, the new elements."""
     whole: dict[str, Raw] = {}
     longer: dict[str, Raw] = {}
     for name, value in delta.items():
@@ -389,7 +393,10 @@ def _delta(
                 longer[name] = Raw(more)
                 continue
         whole[name] = Raw(raw)
-    return {"d": whole, "g": longer} if longer else {"d": whole}
+    if whole:
+        fields["d"] = whole
+    if longer:
+        fields["g"] = longer
 
 
 def _by_reference(

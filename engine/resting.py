@@ -46,6 +46,7 @@ class Rest:
     wanting: tuple[int, ...]  # places whose tokens ask for a call, a message, a moment, a person
     waits: bool  # one of them waits for a message or a moment
     after: bool  # an outcome waits to be durable before the code behind it runs
+    still: bool  # nothing of the above but calls without an intent: only their outcomes go on
     final: Status | None  # how the execution has ended
 
 
@@ -54,16 +55,16 @@ def rest(wiring: Wiring, places: tuple[int, ...]) -> Rest:
     """What these places permit; their order is that of the marking, and says who is first."""
     kinds = [wiring.net.places[place].kind for place in places]
     final = [p for p in wiring.final if p in places]
+    autos, waits = _autos(wiring, places), PlaceKind.WAITING in kinds
+    asking = (wiring.by_kind.get((place, TransitionKind.INTENT), ()) for place in places)
+    intents = tuple(found[0] for found in asking if found)
     return Rest(
-        autos=_autos(wiring, places),
-        intents=tuple(
-            found[0]
-            for place in places
-            if (found := wiring.by_kind.get((place, TransitionKind.INTENT)))
-        ),
+        autos=autos,
+        intents=intents,
         wanting=tuple(p for p, kind in zip(places, kinds, strict=True) if kind in WANTING),
-        waits=PlaceKind.WAITING in kinds,
+        waits=waits,
         after=PlaceKind.AFTER in kinds,
+        still=not autos and not intents and not waits,
         final=Status(wiring.net.places[final[0]].kind.value) if final else None,
     )
 

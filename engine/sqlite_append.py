@@ -140,13 +140,15 @@ def malformed(append: Append) -> str | None:
         return "a new execution begins with record 0"
     if append.create is None and begin is not None and begin <= 0:
         return "record 0 exists already"
-    for expected, (seq, tenure, _, _, _, body, _) in enumerate(records, begin or 0):
+    expected = begin
+    for seq, tenure, _, _, _, body, _ in records:
         if seq != expected:
             return f"record {expected} is missing before {seq}"
         if tenure != append.tenure:
             return f"record {seq} has tenure {tenure}, not {append.tenure}"
         if type(body) is not bytes:
             return f"record {seq} has a body of {type(body).__name__}, not bytes"
+        expected = seq + 1
     if change is not None and conditional(change) and change.mail_seen is None:
         return "a release or an end must say which mail was seen"
     return None

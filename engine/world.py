@@ -16,11 +16,10 @@ import msgspec
 from ..model.errors import StepFailed
 from ..model.language.ambient import CALLED
 from ..model.language.steps import Step
-from .containment import INSIDE
 from .threads import THREADS, Threads
 
-# As functions: a method of what is imported is bound anew each time it is called.
-_call_is, _inside = CALLED.set, INSIDE.set
+# As a function: a method of what is imported is bound anew each time it is called.
+_runs_now = CALLED.set
 
 
 def _nothing(result: Any) -> None:
@@ -64,8 +63,7 @@ class UserWorld:
         stray `CancelledError` of a library) becomes a failure of the step (engine-rules 34); in a
         task that it starts, a failure of that task (see `containment.py`).
         """
-        _call_is((invocation.key, invocation.order))
-        _inside(True)
+        _runs_now((invocation.key, invocation.order))
         task = asyncio.current_task()
         try:
             function, is_async, args, kwargs = _bound(invocation)
@@ -83,7 +81,7 @@ class UserWorld:
                 raise  # our own coroutine is being closed, by whoever drops it
             raise StepFailed(type(error).__name__, f"the step raised {error!r}") from error
         finally:
-            _inside(False)
+            _runs_now(None)
 
 
 def _current_task() -> asyncio.Task[Any] | None:

@@ -321,18 +321,17 @@ def _move(
     for place in move.reads:  # before taking: what is taken may be read as well
         if place not in now:
             raise _refusal(wiring, transition, "no", place)
-    errors: list[Any] = []
+    taken: list[Token] = []
     for place in move.takes:
         token = now.pop(place, None)
         if token is None:
             raise _refusal(wiring, transition, "no", place)
         env.update(token.frame)
-        if not move.plain and ERROR in token.frame:
-            errors.append(token.frame[ERROR])
+        taken.append(token)
     if given:
         env.update(given)
     if not move.plain:
-        _join(wiring.net, wiring.net.transitions[transition], errors, env, moment)
+        _join(wiring.net, wiring.net.transitions[transition], taken, env, moment)
     for place, names, partly in move.puts:
         if place in now:
             raise _refusal(wiring, transition, "a second", place)
@@ -353,9 +352,10 @@ def _refusal(wiring: Wiring, transition: int, what: str, place: int) -> IllegalF
 
 
 def _join(
-    net: Net, told: Transition, errors: list[Any], env: dict[str, Any], moment: Moment
+    net: Net, told: Transition, taken: list[Token], env: dict[str, Any], moment: Moment
 ) -> None:
     """Note a later error with the first one, and change the undo stack that a transition names."""
+    errors = [token.frame[ERROR] for token in taken if ERROR in token.frame]
     if told.kind is TransitionKind.FAILS_TOO and len(errors) == 2:
         later, first = errors
         env[ERROR] = first.noting(later, told.exit)

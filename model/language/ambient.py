@@ -34,8 +34,11 @@ class Performer(Protocol):
         ...
 
 
-CALLED: ContextVar[tuple[str, tuple[str, int, int]]] = ContextVar("CALLED")
-"""Key and order of the call that runs here; in undo and probe the key of the call concerned."""
+CALLED: ContextVar[tuple[str, tuple[str, int, int]] | None] = ContextVar("CALLED", default=None)
+"""Key and order of the call whose code runs here, or that started the task that does.
+
+In undo and probe it is the key of the call concerned.
+"""
 
 FIRING: ContextVar[int | None] = ContextVar("FIRING", default=None)
 """When the firing happens whose glue runs here, in microseconds since 1970; None outside glue."""
@@ -53,18 +56,18 @@ def effect_key() -> str:
     It changes exactly after a recorded `voided` or `undone`, since the receiver then refuses the
     old key. In an undo or probe it is the key of the call concerned.
     """
-    try:
-        return CALLED.get()[0]
-    except LookupError:
-        raise _outside_step("effect_key") from None
+    called = CALLED.get()
+    if called is None:
+        raise _outside_step("effect_key")
+    return called[0]
 
 
 def effect_order() -> tuple[str, int, int]:
     """Return (execution, tenure, seq); a receiver may refuse what is older than what it has."""
-    try:
-        return CALLED.get()[1]
-    except LookupError:
-        raise _outside_step("effect_order") from None
+    called = CALLED.get()
+    if called is None:
+        raise _outside_step("effect_order")
+    return called[1]
 
 
 def now() -> datetime:
