@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from perdure.engine.sqlite import SqliteStore
 from sqlalchemy import text
@@ -9,11 +11,11 @@ from sqlalchemy import text
 
 @pytest.mark.parametrize("first", [True, False])
 async def test_sqlalchemy_over_our_connection_neither_begins_nor_ends_a_transaction(
-    path: str, first: bool
+    tmp_path: Path, first: bool
 ) -> None:
     """Its connection is made when somebody asks for it, here in the middle of ours; what it wrote
     is committed or rolled back with what we wrote, also where all connections are closed."""
-    store = SqliteStore(path)
+    store = SqliteStore(tmp_path / "core.db")
     await store.open()
     if first:  # by now it has looked at the database
         store.links.link("writer").core.execute(text("SELECT 1"))
