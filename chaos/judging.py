@@ -159,9 +159,12 @@ def _stands(world: World, effect: Effect) -> bool:
 
 
 def _left(seen: Seen[Ended]) -> Iterator[Finding]:
+    """Who fails or is cancelled behind its saga keeps what was done in it: the record decides."""
     if seen.outcome.status not in _ENDED:
         return
-    for effect in {e.name: e for e in seen.world.effects}.values():
+    rows = seen.outcome.rows.get("effect", ())
+    undone = {row["key"] for row in rows if row["outcome"] == "undone"}
+    for effect in {e.name: e for e in seen.world.effects if e.here.key in undone}.values():
         if effect.here.effect == "compensatable" and _stands(seen.world, effect):
             says = f"{effect.name} stands, though the workflow is {seen.outcome.status}"
             why = f"the undo of {effect.here.step} left it, and nobody will look again"
