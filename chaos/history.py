@@ -350,8 +350,8 @@ class History:
     def judge(self, point: str) -> None:
         """Ask the oracle about this durable point, and see whether the execution has settled."""
         rows, ledger = self._rows(), self.outside.ledger
-        self._note(self._oracle.judge(rows, ledger), point)
-        self._note(self._binding.judge(rows, ledger), point)
+        judges = self._oracle, self._binding
+        self._note([broken for j in judges for broken in j.judge(rows, ledger)], point)
         execution = self._execution()
         if not self._settled and execution is not None and _settled(execution):
             self._settled = True

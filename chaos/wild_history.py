@@ -294,8 +294,8 @@ class WildHistory:
         self.outcome.points += 1
         if self._told:
             self._tell_records(rows)
-        self._note(self._oracle.judge(rows, ledger), point)
-        self._note(self._binding.judge(rows, ledger), point)
+        judges = self._oracle, self._binding
+        self._note([broken for j in judges for broken in j.judge(rows, ledger)], point)
         stopped = [p for p in self._living if p.stopped and not p.asleep]
         if stopped:
             fenced = {row["worker"] for row in rows["session"] if row["fenced"] is not None}
