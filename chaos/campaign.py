@@ -27,14 +27,17 @@ from .choices import Dice, Replay, Shrinker, Source
 from .databases import Database, SqliteDatabase
 from .history import Flow
 from .troubles import EVERYWHERE, Woe, fitting
-from .wild_history import WildOutcome, play, workflow_of
+from .wild_history import ENDLESS, WildOutcome, play, workflow_of
 
-Player = Callable[[Sequence[Flow], Database, Source, bool], WildOutcome]
-"""Plays one history by the choices of a source; told in words, or not."""
+Player = Callable[[Sequence[Flow], Database, Source, bool, int], WildOutcome]
+"""Plays one history by the choices of a source; told in words, or not; so many points at most."""
 
 FIRINGS_MIN = 5
 FAIRLY_MANY = 2_000
 """From so many histories on, a kind of trouble that never fired fails the campaign."""
+LONGER_MAX = 10
+"""How much longer than a failure, in durable points, a history may be that shall be shorter: those
+of a broken engine may go round in circles for thousands."""
 _COLLECT_EVERY = 200
 _MEMORY = Path("/dev/shm")
 
@@ -136,7 +139,7 @@ class Campaign:
         """One history, counted."""
         report = self.report
         begun = time.process_time()
-        outcome = self._player(self._flows, self._database, source, False)
+        outcome = self._player(self._flows, self._database, source, False, ENDLESS)
         report.histories += 1
         if report.histories % _COLLECT_EVERY == 0 and not gc.isenabled():
             sweep()
@@ -156,28 +159,29 @@ class Campaign:
         for number in range(histories):
             outcome = self.play(self.dice(number))
             if outcome.wrong:
-                self.report.failures.append(self.explain(outcome.choices, outcome.wrong))
+                self.report.failures.append(self.explain(outcome))
                 if len(self.report.failures) >= failures_max:
                     break
         return self.report
 
-    def explain(self, found: tuple[int, ...], wrong: Sequence[str]) -> Failure:
+    def explain(self, failed: WildOutcome) -> Failure:
         """Make a failure short, and tell it. Short is the same kind of failure, not just any."""
-        kind = _kind(wrong[0])
+        kind, points_max = _kind(failed.wrong[0]), LONGER_MAX * failed.points
 
         def fails(choices: tuple[int, ...]) -> tuple[int, ...] | None:
-            outcome = self._player(self._flows, self._database, Replay(choices), False)
+            source = Replay(choices)
+            outcome = self._player(self._flows, self._database, source, False, points_max)
             same = any(_kind(what) == kind for what in outcome.wrong)
             return outcome.choices if same else None
 
-        choices = Shrinker(fails).shrink(found)
+        choices = Shrinker(fails).shrink(failed.choices)
         outcome = self.replay(choices)
         story = [str(happening) for happening in outcome.story]
-        return Failure(self.report.histories, found, choices, outcome.wrong, story)
+        return Failure(self.report.histories, failed.choices, choices, outcome.wrong, story)
 
     def replay(self, choices: Sequence[int]) -> WildOutcome:
         """Play the history of a list of choices again, and tell it."""
-        return self._player(self._flows, self._database, Replay(choices), True)
+        return self._player(self._flows, self._database, Replay(choices), True, ENDLESS)
 
 
 def campaign(

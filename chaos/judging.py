@@ -122,7 +122,12 @@ _DOUBLE = {
             "declare what it does: @idempotent with effect_key(), or @irreversible with a probe",
         ),
     ),
-    "": ("it was called again after its probe or undo said that it had not happened",
+    "compensatable": (
+        "it was called again after its undo had left it",
+        "let the undo close effect_key() at the receiver and take back what was done under it, "
+        "also when the result is unknown (None)",
+    ),
+    "": ("it was called again after its probe said that it had not happened",
          "close the key at the receiver first, only then look"),
 }  # fmt: skip
 

@@ -31,7 +31,7 @@ from .faults import Boundary, Edge, Kind
 from .history import Flow, Message
 from .outside import Outside
 from .quick import NeverWaits, QuickLoop
-from .simulation import NothingLeft, Time
+from .simulation import JumpyTime, NothingLeft
 from .story import Happening, records_in_words
 from .troubles import FAVOURED, Chance, Trouble, Woe
 from .wild_process import WildProcess
@@ -45,17 +45,8 @@ MESSAGE_SECONDS = (0.5, 4.0, 40.0)
 CLIENT = 0
 ORPHANS = 100  # numbers of stores from here on belong to orphans of commits
 PROCESSES_MAX = 40
+ENDLESS = 10**9  # durable points
 _FINAL = ("done", "failed", "cancelled")
-
-
-class JumpyTime(Time):
-    """Virtual time in which the wall clock can jump."""
-
-    wall = 0
-
-    def database(self) -> int:
-        """Microseconds since 1970, as the store tells them."""
-        return super().database() + self.wall
 
 
 class Plan(NamedTuple):
@@ -137,6 +128,7 @@ class WildHistory:
         self, flows: Sequence[Flow], database: Database, source: Source, told: bool = False
     ) -> None:
         self.database, self._tape, self._told = database, Tape(source), told
+        self.points_max = ENDLESS
         self.time = JumpyTime()
         self.outcome = WildOutcome()
         self.plan = self._planned(flows)
@@ -272,6 +264,8 @@ class WildHistory:
         self.time.pass_until(moment)
         if self.time.now > SECONDS_MAX * 1e6:
             raise Unsettled(f"still going on after {SECONDS_MAX} s: {self._where()}")
+        if self.outcome.points > self.points_max:
+            raise Unsettled(f"still going on after {self.outcome.points} durable points")
 
     def _wake_all(self) -> None:
         for process in self._processes:
@@ -328,10 +322,9 @@ class WildHistory:
             process.end()
 
     def _note(self, broken: Sequence[Broken], point: str) -> None:
-        if broken and not self.outcome.broken:
-            self.outcome.broken_at = point
-            for one in broken:
-                self.tell(f"BROKEN: {one.rule}: {one.says} [{one.execution}]")
+        self.outcome.broken_at = self.outcome.broken_at or (point if broken else "")
+        for one in broken:
+            self.tell(f"BROKEN: {one.rule}: {one.says} [{one.execution}]")
         self.outcome.broken += broken
 
     def tell(self, what: str) -> None:
@@ -491,7 +484,13 @@ def _on_desk(row: Mapping[str, Any]) -> bool:
 
 
 def play(
-    flows: Sequence[Flow], database: Database, source: Source, told: bool = False
+    flows: Sequence[Flow],
+    database: Database,
+    source: Source,
+    told: bool = False,
+    points_max: int = ENDLESS,
 ) -> WildOutcome:
-    """Play one history."""
-    return WildHistory(flows, database, source, told).run()
+    """Play one history; one that goes on after so many durable points has a defect."""
+    history = WildHistory(flows, database, source, told)
+    history.points_max = points_max
+    return history.run()

@@ -25,8 +25,9 @@ from .troubles import TROUBLES_MAX, Chance, Trouble, Woe
 from .wild_history import PACES, SHAPES, Plan, Unsettled, WildHistory, WildOutcome
 
 CALM = Script((), 1, PACES[0])
+AFTER_A_DOUBT = (Trouble.PROBE_IN_DOUBT, Trouble.PROBE_LATE)
 SELDOM: Mapping[Woe, int] = {
-    **dict.fromkeys((Trouble.PROBE_IN_DOUBT, Trouble.PROBE_LATE), 6),
+    **dict.fromkeys(AFTER_A_DOUBT, 6),
     **dict.fromkeys((Kind.HANGS, Trouble.MESSAGE_TWICE, Trouble.MESSAGE_LATE), 3),
     Trouble.BEATS_LOST: 2,
 }
@@ -168,9 +169,13 @@ class Wild:
 
         called = {call.site for call in calm.outcome.ledger.calls}
         expected = possible([self.flow], called)
+        if troubles_max == 1:  # no probe is asked where nothing went wrong before
+            expected = [kind for kind in expected if kind not in AFTER_A_DOUBT]
         favoured = [kind for kind in expected for _ in range(SELDOM.get(kind, 1))]
 
-        def player(flows: object, at: object, source: Source, told: bool) -> WildOutcome:
+        def player(
+            flows: object, at: object, source: Source, told: bool, points_max: int
+        ) -> WildOutcome:
             return self.play(Draw(source, troubles_max, favoured))
 
         return Campaign([self.flow], self.database, seed, player, expected)

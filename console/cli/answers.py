@@ -13,7 +13,6 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -217,6 +216,8 @@ def watched(items: Sequence[T], doing: str) -> Iterator[T]:
 
 def installed_version() -> str:
     """The version of the wheel; a checkout that is run in place has none."""
+    from importlib.metadata import PackageNotFoundError, version  # a tenth of a verb's start
+
     try:
         return version("perdure")
     except PackageNotFoundError:

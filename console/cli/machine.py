@@ -8,7 +8,6 @@ from __future__ import annotations
 import platform
 import sqlite3
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
@@ -121,6 +120,8 @@ def doctor(db: str, format: str) -> None:
 
 
 def _version(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version({"z3": "z3-solver"}.get(name, name))
     except PackageNotFoundError:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from perdure.console.cli.main import main
+from perdure.engine import sqlite_link
 
 SHOP = str(Path(__file__).with_name("cli_shop.py"))
 SECONDS_MAX = 60
@@ -29,7 +30,13 @@ class Terminal:
         self.env = {**os.environ, "PERDURE_DB": f"sqlite:///{folder / 'store.db'}"}
 
     def run(self, *arguments: str, code: int = 0) -> Any:
-        """Run a verb as a process; its document."""
+        """Run a verb in this process, which is another than the worker's; its document."""
+        done = CliRunner().invoke(main, [*arguments, "--format", "json"], env=self.env)
+        assert done.exit_code == code, (arguments, done.stdout, done.stderr)
+        return json.loads(done.stdout)
+
+    def process(self, *arguments: str, code: int = 0) -> Any:
+        """Run a verb in a process of its own; its document."""
         done = subprocess.run(
             [sys.executable, "-m", "perdure", *arguments, "--format", "json"],
             cwd=self.folder,
@@ -83,8 +90,9 @@ class Worker:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Terminal:
+def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """A terminal on a store of its own."""
+    monkeypatch.chdir(tmp_path)
     return Terminal(tmp_path)
 
 
@@ -100,7 +108,7 @@ def worker(terminal: Terminal) -> Iterator[Worker]:
 def test_a_terminal_operates_what_a_worker_runs(terminal: Terminal, worker: Worker) -> None:
     """Start, look, send, wait, cancel: only `start` has the code, all agree, nothing is lost."""
     ada = ["--input", '{"name": "Ada"}', "--id"]
-    terminal.run("start", f"{SHOP}:approve", *ada, "a")
+    terminal.process("start", f"{SHOP}:approve", *ada, "a")
     terminal.run("start", f"{SHOP}:approve", *ada, "b")
     terminal.run("start", f"{SHOP}:approve", *ada, "c")
     waits = "signal answer"
@@ -117,7 +125,7 @@ def test_a_terminal_operates_what_a_worker_runs(terminal: Terminal, worker: Work
     yes, no = '{"approved": true, "by": "Eve"}', '{"approved": false, "by": "Eve"}'
     send = ["signal", "a", "answer", "--message-id", "m1", "--value"]
     assert terminal.run(*send, yes)["message"] == terminal.run(*send, yes)["message"] == 1
-    assert terminal.run("wait", "a", "--timeout", "30")["value"] == "Hello, Ada!"
+    assert terminal.process("wait", "a", "--timeout", "30")["value"] == "Hello, Ada!"
     terminal.run("signal", "b", "answer", "--value", no)
     assert terminal.run("wait", "b", "--timeout", "30", code=1)["status"] == "failed"
     terminal.run("cancel", "c", "--reason", "changed my mind")
@@ -161,7 +169,9 @@ def test_sigterm_drains_and_the_next_worker_goes_on(terminal: Terminal, worker: 
     assert terminal.run("audit")["verdict"] == "holds"
 
 
-def test_a_locked_store_is_exit_4_after_the_patience(terminal: Terminal) -> None:
+def test_a_locked_store_is_exit_4_after_the_patience(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A send retries for seconds while another process holds the lock, then says so."""
     terminal.run("start", f"{SHOP}:approve", "--input", '{"name": "Ada"}', "--id", "a")
     hold = (
@@ -174,11 +184,12 @@ def test_a_locked_store_is_exit_4_after_the_patience(terminal: Terminal) -> None
     )
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"
     try:
-        told = terminal.run("cancel", "a", "--reason", "x", code=4)
+        told = terminal.process("cancel", "a", "--reason", "x", code=4)
         assert told["error"]["code"] == "PD801"
         if Path("/proc/locks").exists():
             assert f"locked by process {holder.pid} for" in told["error"]["message"]
             holder.send_signal(signal.SIGSTOP)
+            monkeypatch.setattr(sqlite_link, "PATIENCE_SECONDS", 0.1)  # it was waited for once
             told = terminal.run("cancel", "a", "--reason", "x", code=4)
             assert f"process {holder.pid} (stopped)" in told["error"]["message"]
             holder.send_signal(signal.SIGCONT)
