@@ -23,7 +23,7 @@ demo: $(VENV)/.runtime ## Run 20 orders, kill the worker in the worst moments, p
 	@$(BIN)/python -m perdure demo $(ARGS)
 
 test: install ## Run the whole suite (the summary is the last line)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
 
 install: $(VENV)/.runtime $(VENV)/.dev ## Create .venv and install what is pinned in the two lock files
 
@@ -44,7 +44,7 @@ docs: install ## Build the documentation into site/ (strict: a broken link fails
 check: lint types contracts docs test ## Everything above that can fail
 
 nightly: install ## Run the suite with new random examples; the seed is printed
-	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 mutants: install ## Hunt the 36 mutants of the engine, print what killed each, and keep where
 	@$(BIN)/python -u -m tests.mutants.run $(ARGS)

@@ -21,6 +21,7 @@ from .committer import Committer
 from .draining import Drain
 from .driver import Driver
 from .errors import StoreUnavailable
+from .glances import Glances
 from .heart import Heart
 from .instance import Instance
 from .leases import LEASE_SECONDS, Lease, Watch, provably_gone
@@ -42,7 +43,6 @@ from .store import (
 )
 from .world import World
 
-POLL_SECONDS = 0.01
 SWEEP_SECONDS = 1.0
 RECOVERIES_MAX = 5
 DRAIN_SECONDS = 25.0
@@ -82,7 +82,7 @@ class Worker:
         self.finished: Callable[[str, tuple[Status, Body] | None], None] = _ignore
         self.quarantine = Quarantine(store, clock, lambda: self.session, self._begin, self._beside)
         self.refused = Refused(store, lambda: self.session, self._told, self.kick)
-        self._wake = asyncio.Event()
+        self._glances = Glances(clock, self._anything)
         self._look_for_work = self._look_for_mail = True
         self._stopping = False
         self._seen = -1
@@ -143,7 +143,7 @@ class Worker:
 
     async def _wind_up(self, drain_seconds: float, hard_seconds: float) -> None:
         self._stopping = self.driver.draining = True
-        self._wake.set()
+        self._glances.wake()
         await self._until_idle()
         seconds = (drain_seconds, hard_seconds)
         drain = Drain(self.driver, self.instances, self.clock, lambda: self._hurried)
@@ -183,7 +183,7 @@ class Worker:
         """Something was committed by this process that the loop should look at."""
         self._look_for_work |= work
         self._look_for_mail |= mail
-        self._wake.set()
+        self._glances.wake()
 
     async def _serve(self) -> None:
         while not self._stopping:
@@ -199,10 +199,19 @@ class Worker:
                 self._look_for_work = self._look_for_mail = True
                 await self.clock.sleep(AGAIN_SECONDS)
                 continue
-            timer = self.clock.later(POLL_SECONDS, self._wake.set)
-            await self._wake.wait()
-            timer.cancel()
-            self._wake.clear()
+            await self._glances.something()
+
+    def _anything(self) -> bool:
+        """Whether a look would do anything."""
+        return (
+            self._look_for_work
+            or self._look_for_mail
+            or self.store.changes() != self._seen
+            or self.clock.monotonic() >= self._next_sweep
+            or (self._next_wake is not None and self.store.now() >= self._next_wake)
+            or (self._heart is not None and self._heart.fenced)
+            or self._serves != (self.session, len(self.programs))
+        )
 
     async def _look(self) -> None:
         if self._heart is not None and self._heart.fenced:
@@ -409,7 +418,7 @@ class Worker:
                 await self.clock.sleep(AGAIN_SECONDS)
         self._look_for_work = self._look_for_mail = True
         self.committer.resume()
-        self._wake.set()
+        self._glances.wake()
 
     async def _begin_anew(self) -> None:
         """Fenced: drop everything in memory but starts that nobody can have seen, and register."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import fcntl
+import gc
 import os
 import random
 import shutil
@@ -56,6 +57,50 @@ def pytest_configure(config: pytest.Config) -> None:
         compile_package()
     if PROFILE == "nightly" and config.getoption("hypothesis_seed") is None:
         config.option.hypothesis_seed = random.SystemRandom().randrange(2**32)
+
+
+# Tests that share what is made once in a process go to one worker (`make test` distributes so):
+# compiled programs, enumerated histories, the run of a demo.
+GROUPS = {
+    "chaos/test_telling.py": "telling",
+    "chaos/test_trial.py": "trial",
+    "console/test_demo.py": "demo",
+    "console/test_words.py": "words",
+    "crash/test_compensations.py": "compensations",
+    "crash/test_enumeration.py": "enumerated",
+    "crash/test_races.py": "races",
+    "engine/test_audit_everywhere.py": "audit",
+    "engine/test_resting.py": "resting",
+    "model/test_compiler_robust.py": "robust",
+    "model/analysis/test_effects_oracle.py": "programs",
+    "model/analysis/test_theorem.py": "programs",
+    "model/analysis/test_verdicts.py": "programs",
+    "model/formats/test_formats_random.py": "programs",
+    "model/test_changes.py": "programs",
+    "model/test_differential.py": "programs",
+    "model/test_digest.py": "programs",
+    "model/test_firing.py": "programs",
+    "model/test_net.py": "programs",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Say which tests go together, before the workers of pytest-xdist look."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    tests = ROOT / "tests"
+    for item in items:
+        group = GROUPS.get(item.path.relative_to(tests).as_posix())
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected lives to the end: no need to look through it ever again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)  # a worker makes thousands of nets, and is gone in minutes
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -15,6 +15,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -149,9 +150,13 @@ async def _doubtful(flow: AnyWorkflow, db: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared(once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """A folder with the files and executions that the manual speaks of."""
-    folder = tmp_path_factory.mktemp("manual")
+    return once("manual", prepare)
+
+
+def prepare(folder: Path) -> None:
+    """Write the files, and run what the manual takes for granted."""
     (folder / "hello.py").write_text(next(programs((ROOT / "README.md").read_text())))
     (folder / "shop").mkdir()
     for name, text in (
@@ -176,7 +181,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with sqlite3.connect(folder / "perdure.db") as link:
         link.execute("UPDATE execution SET created = created - 3 * 3600 * 1000000")
     link.close()
-    return folder
 
 
 @pytest.fixture

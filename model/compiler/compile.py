@@ -9,7 +9,6 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from typing import Any, cast
-from weakref import WeakKeyDictionary
 
 from ..language.workflows import Workflow
 from ..net import Net, Place, PlaceKind, Span
@@ -31,15 +30,17 @@ from .pivot import past_pivot
 from .refuse import refuse, told
 from .storing import Storing, first_use
 
-_COMPILED: WeakKeyDictionary[Workflow[..., Any], Program] = WeakKeyDictionary()
+_COMPILED = "$compiled"
+"""Where a workflow's object keeps its program, which knows the object: they go together."""
 
 
 def compile_workflow(workflow: Workflow[..., Any]) -> Program:
     """Compile a workflow, once per object. Raises `CompileError` with everything that is wrong."""
-    made = _COMPILED.get(workflow)
+    kept = vars(workflow)
+    made: Program | None = kept.get(_COMPILED)
     if made is None:
         try:
-            made = _COMPILED[workflow] = _compile(workflow)
+            made = kept[_COMPILED] = _compile(workflow)
         except CompileError as error:
             tell_plainly()
             # What is told is about the workflow's text: our frames would say nothing.

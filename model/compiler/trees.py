@@ -24,16 +24,23 @@ def _visitor(cls: type[ast.AST]) -> str:
     return f"visit_{cls.__name__}"
 
 
-@functools.cache
-def _inner(cls: type[ast.AST]) -> tuple[str, ...]:
-    return () if cls is ast.Constant else tuple(f for f in cls._fields if f not in _WORDS)
+class _Inner(dict[type[ast.AST], tuple[str, ...]]):
+    """The fields of each class that may hold nodes; found out when a class is first met."""
+
+    def __missing__(self, cls: type[ast.AST]) -> tuple[str, ...]:
+        plain = () if cls is ast.Constant else cls._fields
+        found = self[cls] = tuple(f for f in plain if f not in _WORDS)
+        return found
+
+
+_INNER = _Inner()
 
 
 def children(node: ast.AST) -> list[ast.AST]:
     """The nodes directly inside, in the order of the grammar; contexts and operators left out."""
     found: list[ast.AST] = []
     held = node.__dict__
-    for name in _inner(type(node)):
+    for name in _INNER[type(node)]:
         value: Any = held.get(name)
         if value.__class__ is list:
             found += [n for n in value if isinstance(n, ast.AST)]
@@ -58,7 +65,7 @@ def twin(node: Node) -> Node:
     made = type(node).__new__(type(node))
     held: dict[str, Any] = made.__dict__
     held.update(node.__dict__)
-    for name in _inner(type(node)):
+    for name in _INNER[type(node)]:
         value: Any = held.get(name)
         if value.__class__ is list:
             held[name] = [twin(n) if isinstance(n, ast.AST) else n for n in value]
@@ -81,7 +88,7 @@ class Transformer:
     def generic_visit(self, node: Node) -> Node:
         """Visit what is directly inside."""
         held = node.__dict__
-        for name in _inner(type(node)):
+        for name in _INNER[type(node)]:
             value: Any = held.get(name)
             if value.__class__ is list:
                 made: list[Any] = []

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import click
@@ -46,16 +47,28 @@ def change(statement: str, *values: object) -> None:
     other.close()
 
 
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the executions of the table, closed."""
+    folder = tmp_path_factory.mktemp("stored")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("PERDURE_DB", raising=False)
+        for id, flow, status, hours in STORED:
+            ok("start", f"{SHOP}:{flow}", "--input", '{"name": "Ada"}', "--id", id)
+            change("UPDATE execution SET created = created - ? WHERE key = ?", hours * HOUR, id)
+            if status == "stalled":
+                change("UPDATE execution SET status = 'stalled' WHERE key = ?", id)
+    assert [file.name for file in folder.iterdir()] == ["perdure.db"]
+    return folder / "perdure.db"
+
+
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the executions of the table."""
+def folder(stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a copy of it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PERDURE_DB", raising=False)
-    for id, flow, status, hours in STORED:
-        ok("start", f"{SHOP}:{flow}", "--input", '{"name": "Ada"}', "--id", id)
-        change("UPDATE execution SET created = created - ? WHERE key = ?", hours * HOUR, id)
-        if status == "stalled":
-            change("UPDATE execution SET status = 'stalled' WHERE key = ?", id)
+    copyfile(stored, tmp_path / "perdure.db")
     return tmp_path
 
 

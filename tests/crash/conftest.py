@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from perdure.chaos.enumeration import Enumeration, enumerate_flow
+from perdure.chaos.enumeration import Enumeration, Plan, enumerate_flow
+from perdure.chaos.faults import single_faults
 from perdure.chaos.history import Flow
 
 _MEMORY = Path("/dev/shm")
@@ -22,13 +23,13 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def enumerated(folder: Path) -> Callable[[Flow], Enumeration]:
-    """The enumeration of a flow, played once for all tests."""
-    known: dict[str, Enumeration] = {}
+def enumerated(folder: Path) -> Callable[..., Enumeration]:
+    """The enumeration of a flow under a plan, played once for all tests."""
+    known: dict[tuple[str, Plan], Enumeration] = {}
 
-    def get(flow: Flow) -> Enumeration:
-        if flow.name not in known:
-            known[flow.name] = enumerate_flow(flow, folder)
-        return known[flow.name]
+    def get(flow: Flow, plan: Plan = single_faults) -> Enumeration:
+        if (flow.name, plan) not in known:
+            known[flow.name, plan] = enumerate_flow(flow, folder, plan)
+        return known[flow.name, plan]
 
     return get

@@ -20,8 +20,8 @@ COUNTS = {
 # A cancel at every boundary of the same runs.
 CANCELLED = {
     "sequence": Counts(56, 48, {"cancelled": 17, "done": 31}),
-    "parallel": Counts(32, 30, {"cancelled": 7, "done": 23}),
-    "failing_saga": Counts(49, 44, {"cancelled": 9, "failed": 35}),
+    "parallel": Counts(32, 30, {"cancelled": 6, "done": 24}),
+    "failing_saga": Counts(49, 44, {"cancelled": 8, "failed": 36}),
     "reminders": Counts(63, 56, {"cancelled": 24, "done": 32}),
     "fulfil_order": Counts(55, 44, {"cancelled": 22, "done": 22}),
 }

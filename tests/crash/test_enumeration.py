@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 from perdure.chaos.enumeration import Enumeration, enumerate_flow
 from perdure.chaos.faults import Boundary, Edge, Fault, Kind, cancels
-from perdure.chaos.history import Flow
 
 from .counts import CANCELLED, COUNTS
 from .flows import FLOWS
 
-Get = Callable[[Flow], Enumeration]
+Get = Callable[..., Enumeration]
 each_flow = pytest.mark.parametrize("name", FLOWS)
 
 
@@ -127,19 +126,21 @@ def test_a_planned_fault_that_never_fires_is_a_failure(folder: Path) -> None:
 
 
 @each_flow
-def test_a_cancel_at_every_boundary_is_taken_whole_or_not_at_all(name: str, folder: Path) -> None:
+def test_a_cancel_at_every_boundary_is_taken_whole_or_not_at_all(
+    name: str, enumerated: Get
+) -> None:
     """Rule 42, exhaustively: what is under way settles, what was done is undone or stands by the
     pivot, and the oracle finds nothing broken on the way."""
-    found = enumerate_flow(FLOWS[name], folder, cancels)
+    found = enumerated(FLOWS[name], cancels)
     print("\n" + found.table())
     assert found.failures == []
     assert found.counts == CANCELLED[name], f'tests/crash/counts.py: "{name}": {found.counts!r},'
 
 
-def test_a_cancelled_order_is_undone_or_past_its_pivot(folder: Path) -> None:
+def test_a_cancelled_order_is_undone_or_past_its_pivot(enumerated: Get) -> None:
     """Before the charge everything is taken back; behind it everything stands (rule 43), and what
     comes after the saga is done, or left, or may have happened (an idempotent call was cut)."""
-    for fault, outcome in enumerate_flow(FLOWS["fulfil_order"], folder, cancels).played:
+    for fault, outcome in enumerated(FLOWS["fulfil_order"], cancels).played:
         undone = {undo.key for undo in outcome.ledger.undos}
         standing = {x.site for x in outcome.ledger.landings if x.key not in undone}
         saga = {"reserve_stock", "book_courier", "charge_card"}

@@ -6,15 +6,14 @@ The five workflows of the manual are enumerated in `test_enumeration.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 import pytest
 from perdure import Elapsed, Signal, at, first, saga, workflow
-from perdure.chaos.enumeration import Enumeration, Plan, enumerate_flow
-from perdure.chaos.faults import Fault, Point, cancels, single_faults
+from perdure.chaos.enumeration import Enumeration
+from perdure.chaos.faults import Fault, Kind, Point, cancels, single_faults
 from perdure.chaos.history import Flow, Message, Outcome
 from perdure.chaos.simulation import EPOCH
 from perdure.specs.ledger import Landing
@@ -68,7 +67,7 @@ OFFERS = Flow("two_offers", lambda: two_offers("book"), ANSWERS)
 def offer_against_a_word(seconds: float) -> Flow:
     """The word comes so many seconds after the beginning."""
     word = Message(seconds, WORD, "yes", "m-1")
-    return Flow("offer_or_word", lambda: offer_or_word("book"), ANSWERS, (word,))
+    return Flow(f"offer_or_word_{seconds}", lambda: offer_or_word("book"), ANSWERS, (word,))
 
 
 def everything(points: Sequence[Point]) -> list[Fault]:
@@ -76,9 +75,12 @@ def everything(points: Sequence[Point]) -> list[Fault]:
     return [*single_faults(points), *cancels(points)]
 
 
-def played(flow: Flow, folder: Path, plan: Plan = everything) -> Enumeration:
+Get = Callable[..., Enumeration]
+
+
+def played(flow: Flow, enumerated: Get) -> Enumeration:
     """The histories of a flow, each lawful."""
-    found = enumerate_flow(flow, folder, plan)
+    found = enumerated(flow, everything)
     assert found.failures == []
     assert len(found.played) > 50
     return found
@@ -98,15 +100,17 @@ def ended(outcome: Outcome) -> tuple[str, str]:
 
 
 def test_of_a_message_and_a_moment_at_the_same_instant_one_counts_and_none_is_lost(
-    folder: Path,
+    enumerated: Get,
 ) -> None:
     """Whatever breaks, and where: it is answered in time, or it was late and the message is still
     there for the wait behind the race. It is taken once, by the record that says so."""
-    found = played(INSTANT, folder, single_faults)
+    found = played(INSTANT, enumerated)
     (message,) = found.calm.rows["message"]
     assert message["arrived"] == EPOCH + SECONDS * 1_000_000, "it is the same instant"
     told: set[str] = set()
-    for fault, outcome in found.played:
+    uncancelled = [one for one in found.played if one.fault.kind is not Kind.CANCELLED]
+    assert [one.fault for one in uncancelled] == list(single_faults(found.calm.points))
+    for fault, outcome in uncancelled:
         (message,) = outcome.rows["message"]
         status, result = ended(outcome)
         assert status == "done" and result in ("yes", "late yes"), str(fault)
@@ -119,10 +123,10 @@ def test_of_a_message_and_a_moment_at_the_same_instant_one_counts_and_none_is_lo
 
 @pytest.mark.parametrize("flow", [INSTANT], ids=lambda f: f.name)
 def test_a_cancel_of_a_race_of_waits_leaves_the_message_unread_or_taken(
-    flow: Flow, folder: Path
+    flow: Flow, enumerated: Get
 ) -> None:
     """Cancelled before the message was taken, it stays in its row and is counted as unread."""
-    for fault, outcome in played(flow, folder, everything).played:
+    for fault, outcome in played(flow, enumerated).played:
         if ended(outcome)[0] != "cancelled":
             continue
         last = msgspec.json.decode(outcome.rows["log"][-1]["body"])
@@ -130,9 +134,9 @@ def test_a_cancel_of_a_race_of_waits_leaves_the_message_unread_or_taken(
         assert last.get("unread", 0) == unread, str(fault)
 
 
-def test_of_two_offers_one_stands_whatever_breaks(folder: Path) -> None:
+def test_of_two_offers_one_stands_whatever_breaks(enumerated: Get) -> None:
     """The loser is undone before anything behind the race runs; cancelled, neither stands."""
-    found = played(OFFERS, folder)
+    found = played(OFFERS, enumerated)
     ends: set[str] = set()
     for fault, outcome in found.played:
         kept = [x for x in standing(outcome) if x.site in ("hold", "book")]
@@ -144,10 +148,10 @@ def test_of_two_offers_one_stands_whatever_breaks(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.005, 0.015, 1.0], ids=lambda s: f"{s} s")
-def test_an_offer_against_a_word_stands_only_if_it_won(seconds: float, folder: Path) -> None:
+def test_an_offer_against_a_word_stands_only_if_it_won(seconds: float, enumerated: Get) -> None:
     """Before its intent, in flight, as it lands, long after: what lost is gone, what won stands,
     and the word is taken or unread; with a crash, a lost answer or a cancel at every boundary."""
-    for fault, outcome in played(offer_against_a_word(seconds), folder).played:
+    for fault, outcome in played(offer_against_a_word(seconds), enumerated).played:
         status, result = ended(outcome)
         kept = [x.site for x in standing(outcome) if x.site == "book"]
         taken = [m for m in outcome.rows["message"] if m["consumed_at"] is not None]

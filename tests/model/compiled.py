@@ -1,10 +1,13 @@
-"""Random programs by number, compiled once per process. No test lives here, and nothing is run."""
+"""Random programs by number, each compiled once per process as long as they are not too many.
+
+No test lives here, and nothing is run.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 
 from perdure.model.compiler.compile import compile_workflow
 from perdure.model.compiler.findings import CompileError
@@ -22,7 +25,7 @@ def source(number: int) -> Source:
     return generate(random.Random(number))
 
 
-@cache
+@lru_cache(maxsize=2000)
 def compiled(number: int) -> Program | None:
     """Program `number`, or None where the compiler refuses it."""
     try:

@@ -20,6 +20,7 @@ import textwrap
 import types
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -91,16 +92,23 @@ class _Sprinkle(ast.NodeTransformer):
         return ast.Await(ast.Call(ast.Name("a", ast.Load()), [node], []))
 
 
-def workflows(source: types.ModuleType, seed: int) -> Iterator[tuple[str, Workflow[..., Any]]]:
-    """Functions of a module as workflows."""
-    tree = ast.parse(inspect.getsource(source))
+@cache
+def texts(source: types.ModuleType, seed: int) -> tuple[str, ...]:
+    """Functions of a module, written as workflows."""
+    tree, made = ast.parse(inspect.getsource(source)), list[str]()
     dice = random.Random(f"{source.__name__} {seed}")
     found = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and len(n.body) > 1]
-    for number, node in enumerate(dice.sample(found, min(12, len(found)))):
+    for node in dice.sample(found, min(12, len(found))):
         head: list[ast.expr] = [ast.Name("workflow", ast.Load())]
         body = list(_Sprinkle(dice).block(node.body))
-        made: Any = ast.AsyncFunctionDef("w", node.args, body, head, None, lineno=1, col_offset=0)
-        text = ast.unparse(ast.fix_missing_locations(made))
+        flow: Any = ast.AsyncFunctionDef("w", node.args, body, head, None, lineno=1, col_offset=0)
+        made.append(ast.unparse(ast.fix_missing_locations(flow)))
+    return tuple(made)
+
+
+def workflows(source: types.ModuleType, seed: int) -> Iterator[tuple[str, Workflow[..., Any]]]:
+    """Functions of a module as workflows."""
+    for number, text in enumerate(texts(source, seed)):
         file = f"<{source.__name__} {seed} {number}>"
         linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
         scope: dict[str, Any] = {"workflow": workflow, "a": a, "nums": nums, "say": say}

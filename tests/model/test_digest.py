@@ -19,6 +19,7 @@ from perdure.model.compiler.digest import canonical, code_digest
 from perdure.model.compiler.findings import CompileError
 from perdure.model.net import Net, PlaceKind, Transition
 
+from .compiled import programs
 from .differential_runs import load
 from .programs import generate
 
@@ -35,12 +36,7 @@ def _net(text: str, number: int = 0) -> Net:
 
 def _nets(count: int) -> list[tuple[int, str, Net]]:
     """Programs that compile."""
-    found: list[tuple[int, str, Net]] = []
-    for seed in range(count):
-        try:
-            found.append((seed, _text(seed), _net(_text(seed))))
-        except CompileError:
-            continue
+    found = [(seed, _text(seed), program.net) for seed, program in programs(range(count))]
     assert len(found) > count / 2
     return found
 
