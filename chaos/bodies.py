@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from ..engine.world import Invocation
-from ..model.language.ambient import EFFECT_KEY, EFFECT_ORDER
+from ..model.language.ambient import CALLED
 from ..model.language.effects import Effect as Class
 from ..model.language.steps import Step
 from ..model.program import Program
@@ -151,6 +151,8 @@ class Bodies(Outside):
                 return await super().within(invocation)
         except (Unsafe, NothingLeft) as did:
             raise self._refused(invocation, did) from None
+        finally:
+            CALLED.set(None)
 
     def _refused(self, invocation: Invocation, did: BaseException) -> Exception:
         said = "waits for something outside" if isinstance(did, NothingLeft) else str(did)
@@ -252,8 +254,7 @@ def _unseen(request: Performed) -> None:
 def _around(invocation: Invocation) -> None:
     """Set what surrounds a body."""
     step = invocation.step
-    EFFECT_KEY.set(invocation.key)
-    EFFECT_ORDER.set(invocation.order)
+    CALLED.set((invocation.key, invocation.order))
     HERE.set(Here(invocation.site, step.name, str(step.effect), invocation.key))
 
 

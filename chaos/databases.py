@@ -18,7 +18,7 @@ from ..specs.oracle import Rows
 from .lending import Pool
 
 TABLES = ("execution", "log", "message", "effect", "session", "definition")
-_GROWING = ("log", "definition")
+_CHANGING = ("execution", "message", "effect", "session")
 CHECKS = Callable[[sqlite3.Connection, str], list[str]]
 
 
@@ -62,6 +62,16 @@ class Database(Protocol):
         ...
 
 
+class _Checked(SqliteStore):
+    """The store on a file that was made here: what its tables are need not be asked again by every
+    life of a process. Settings are made and read back as always."""
+
+    async def open(self) -> None:
+        """Connect, to write and to read."""
+        self.links.link("writer")
+        self.links.link("reader")
+
+
 class SqliteDatabase:
     """See `Database`. `tables` are statements that make an author's own tables.
 
@@ -70,27 +80,28 @@ class SqliteDatabase:
     the front door: every trigger is in force.
     """
 
-    def __init__(
-        self, path: Path, tables: Sequence[str] = (), store: type[SqliteStore] = SqliteStore
-    ) -> None:
-        self.path, self._class, self._tables = path, store, tables
+    def __init__(self, path: Path, tables: Sequence[str] = ()) -> None:
+        self.path, self._tables = path, tables
         self._pool = Pool(path)
         self._stores: dict[int, SqliteStore] = {}
         self._now: dict[int, Callable[[], int]] = {}
         self._holds = False
-        self._rows: dict[str, Sequence[Mapping[str, Any]]] = {}
-        self._seen = -1
+        self._forget()
         self._files = [Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm")]
         self._prepare()
 
     def _prepare(self) -> None:
         self.close()
-        store = self._class(self.path)
+        store = SqliteStore(self.path)
         asyncio.run(store.open())
         for statement in self._tables:
             store.links.link("writer").run(statement)
         asyncio.run(store.close())
         self.eye, self._holder = self._pool.lend(), self._pool.lend()
+        self._names: dict[str, list[str]] = {}
+        for table in TABLES:
+            described = self.eye.execute(f"SELECT * FROM {table}").description
+            self._names[table] = [column[0] for column in described]
         found = self.eye.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         kept = ("perdure_schema", "execution", "session", "sqlite_sequence")
         own = [name for (name,) in found if name not in kept]
@@ -121,8 +132,15 @@ class SqliteDatabase:
         self.let_go()
         for statement in self._reset:
             self._holder.execute(statement)
-        self._rows = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nothing has been read yet."""
         self._seen = -1
+        self._rows: dict[str, Sequence[Mapping[str, Any]]] = {}
+        self._kept: dict[str, tuple[list[Any], Sequence[Mapping[str, Any]]]]
+        self._kept = dict.fromkeys(_CHANGING, ([], []))
+        self._lengths: dict[int, int] = {}  # of logs, by execution
 
     def store(self, number: int, now: Callable[[], int]) -> Store:
         """The store of process `number`; `now` is its clock in this history."""
@@ -130,7 +148,7 @@ class SqliteDatabase:
         found = self._stores.get(number)
         if found is None:
             clocks = self._now
-            found = self._class(self.path, creator=self._pool.lend, now=lambda: clocks[number]())
+            found = _Checked(self.path, creator=self._pool.lend, now=lambda: clocks[number]())
             self._stores[number] = found
         return found
 
@@ -166,16 +184,17 @@ class SqliteDatabase:
             self._holds = False
 
     def rows(self) -> Rows:
-        """What has changed is read; a log only grows, and `whole` shows that it did no else."""
+        """What has changed is read, and rows that are as they were are the same objects; a log only
+        grows, and `whole` shows that it did no else."""
         version = self.eye.execute("PRAGMA data_version").fetchone()[0]
         if version != self._seen or not self._rows:
             self._seen = version
-            self._rows = {**self._rows, **{t: self._table(t) for t in TABLES if t not in _GROWING}}
-            self._rows["log"] = self._grown_log()
-            nets = {row["net"] for row in self._rows["execution"]}
-            if nets - {row["net"] for row in self._rows.get("definition", ())}:
-                self._rows["definition"] = self._table("definition")
-            self._rows.setdefault("definition", ())
+            rows = self._rows = {**self._rows, **{t: self._changed(t) for t in _CHANGING}}
+            rows["log"] = self._grown_log()
+            nets = {row["net"] for row in rows["execution"]}
+            if nets - {row["net"] for row in rows.get("definition", ())}:
+                rows["definition"] = self._table("definition")
+            rows.setdefault("definition", ())
         return self._rows
 
     def whole(self) -> Rows:
@@ -183,21 +202,29 @@ class SqliteDatabase:
         return {table: self._table(table) for table in TABLES}
 
     def _table(self, table: str) -> list[Mapping[str, Any]]:
-        cursor = self.eye.execute(f"SELECT * FROM {table}")
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        names = self._names[table]
+        raws = self.eye.execute(f"SELECT * FROM {table}").fetchall()
+        return [dict(zip(names, raw, strict=True)) for raw in raws]
 
-    def _grown_log(self) -> list[Mapping[str, Any]]:
-        known = list(self._rows.get("log", ()))
-        counts = dict.fromkeys((row["id"] for row in self._rows["execution"]), 0)
-        for row in known:
-            counts[row["execution"]] += 1
-        for execution, count in counts.items():
+    def _changed(self, table: str) -> Sequence[Mapping[str, Any]]:
+        raws = self.eye.execute(f"SELECT * FROM {table}").fetchall()
+        before, rows = self._kept[table]
+        if raws != before or not raws:
+            names, known = self._names[table], dict(zip(before, rows, strict=True))
+            rows = [known.get(raw) or dict(zip(names, raw, strict=True)) for raw in raws]
+            self._kept[table] = raws, rows
+        return rows
+
+    def _grown_log(self) -> Sequence[Mapping[str, Any]]:
+        grown: list[Mapping[str, Any]] = []
+        for row in self._rows["execution"]:
             sql = "SELECT * FROM log WHERE execution = ? AND seq >= ? ORDER BY seq"
-            cursor = self.eye.execute(sql, (execution, count))
-            names = [column[0] for column in cursor.description]
-            known += [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        return known
+            known = self._lengths.get(row["id"], 0)
+            new = self.eye.execute(sql, (row["id"], known)).fetchall()
+            self._lengths[row["id"]] = known + len(new)
+            grown += [dict(zip(self._names["log"], raw, strict=True)) for raw in new]
+        known_log = self._rows.get("log", ())
+        return [*known_log, *grown] if grown else known_log
 
     def complaints(self, check: CHECKS, status: str) -> list[str]:
         """Ask the author's check over a connection that only reads."""

@@ -176,9 +176,12 @@ def _kept(seen: Seen[Ended], effect: Effect) -> int:
 
 
 def _left(seen: Seen[Ended]) -> Iterator[Finding]:
+    """Who fails or is cancelled behind its saga keeps what was done in it: the record decides."""
     if seen.outcome.status not in _ENDED:
         return
-    for effect in {e.name: e for e in seen.world.effects}.values():
+    rows = seen.outcome.rows.get("effect", ())
+    undone = {row["key"] for row in rows if row["outcome"] == "undone"}
+    for effect in {e.name: e for e in seen.world.effects if e.here.key in undone}.values():
         stands = _stands(seen.world, effect)
         if effect.here.effect == "compensatable" and stands > _kept(seen, effect):
             says = f"{effect.name} stands, though the workflow is {seen.outcome.status}"

@@ -8,18 +8,31 @@ and every later use of it is refused. No statement of the engine's is known here
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 
 class _Lent:
-    """A connection as its borrower sees it."""
+    """A connection as its borrower sees it. `made` are the settings that were made on it before."""
 
-    def __init__(self, pool: Pool, real: sqlite3.Connection, known: bool) -> None:
-        self._pool, self._real, self._closed, self._known = pool, real, False, known
-        self.execute: Any = real.execute
+    def __init__(self, pool: Pool, real: sqlite3.Connection, made: set[str]) -> None:
+        self._pool, self._real, self._closed, self._made = pool, real, False, made
+        self.execute: Any = self._set_up
         self.executemany: Any = real.executemany
         self.isolation_level = None
+
+    def _set_up(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """The statements that come first are settings; one that was made and says nothing is not
+        made again: SQLite compiles all statements of a connection anew after it."""
+        if not sql.startswith("PRAGMA"):
+            self.execute = self._real.execute
+        elif sql in self._made:
+            return self._real.cursor()
+        cursor = self._real.execute(sql, parameters)
+        if " = " in sql and cursor.description is None:
+            self._made.add(sql)
+        return cursor
 
     def __getattr__(self, name: str) -> Any:
         if self._closed:
@@ -28,7 +41,8 @@ class _Lent:
 
     def create_function(self, *args: Any, **settings: Any) -> None:
         """What SQLAlchemy makes for every connection: once, or all statements are compiled anew."""
-        if not self._known:
+        if "create_function" not in self._made:
+            self._made.add("create_function")
             self._real.create_function(*args, **settings)
 
     def close(self) -> None:
@@ -50,11 +64,11 @@ class Pool:
         self._path = path
         self._free: list[sqlite3.Connection] = []
         self._all: list[sqlite3.Connection] = []
+        self._made: dict[sqlite3.Connection, set[str]] = {}
 
     def lend(self) -> sqlite3.Connection:
         """A connection that nobody else has."""
-        known = bool(self._free)
-        if known:
+        if self._free:
             real = self._free.pop()
         else:
             real = sqlite3.connect(
@@ -65,7 +79,8 @@ class Pool:
                 cached_statements=500,
             )
             self._all.append(real)
-        return cast("sqlite3.Connection", _Lent(self, real, known))
+            self._made[real] = set()
+        return cast("sqlite3.Connection", _Lent(self, real, self._made[real]))
 
     def take_back(self, real: sqlite3.Connection) -> None:
         """Roll back what is open, as closing does."""
@@ -77,4 +92,4 @@ class Pool:
         """Close all of them, lent or not."""
         for real in self._all:
             real.close()
-        self._all, self._free = [], []
+        self._all, self._free, self._made = [], [], {}

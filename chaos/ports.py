@@ -134,13 +134,12 @@ class PortedStore:
 
     def __getattr__(self, name: str) -> Any:
         nature, inner = NATURES[name], getattr(self._inner, name)
-        if not nature:
-            return inner
 
         async def operate(*args: Any, **kwargs: Any) -> Any:
             return await self._operate(name, nature, lambda: inner(*args, **kwargs))
 
-        return operate
+        found = vars(self)[name] = operate if nature else inner  # asked for once
+        return found
 
     async def _operate(self, name: str, nature: str, act: Callable[[], Awaitable[Any]]) -> Any:
         process = self._process

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
+import sys
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
-from contextvars import Context
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
 from .simulation import SimLoop, Time
@@ -25,16 +26,24 @@ class NeverWaits(AssertionError):
     """A program goes on and on without ever waiting for anything."""
 
 
-class _Soon(asyncio.Handle):
-    def come(self) -> None:
-        if not self._cancelled:
-            self._run()
+class _Callback(asyncio.TimerHandle):
+    """What waits for its turn, or for its moment: a handle of asyncio's without what is only for
+    debugging, and without a time of its own, which stands beside it in the heap."""
 
+    __slots__ = ("arguments", "context", "function")
 
-class _Later(asyncio.TimerHandle):
-    def come(self) -> None:
-        if not self._cancelled:
-            self._run()
+    # Not that of the base, which asks the loop whether it debugs, for each of a thousand callbacks.
+    def __init__(  # pyright: ignore[reportMissingSuperCall]
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], context: Context | None
+    ) -> None:
+        self.function, self.arguments = function, arguments
+        self.context = copy_context() if context is None else context
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """Take it back."""
+        self._cancelled = True
+        self.function, self.arguments = _nothing, ()
 
 
 class QuickLoop(SimLoop):
@@ -42,11 +51,11 @@ class QuickLoop(SimLoop):
 
     def __init__(self, time: Time) -> None:
         super().__init__(time)
-        self._soon: deque[_Soon] = deque()
-        self._timers: list[tuple[int, int, _Later]] = []
+        self._soon: deque[_Callback] = deque()
+        self._timers: list[tuple[int, int, _Callback]] = []
         self._timer_count = 0
-        self._mine: set[asyncio.Task[Any]] = set()
-        self.halted: Callable[[], bool] = _never
+        self._mine: list[asyncio.Task[Any]] = []
+        self.halted = False  # nothing runs any more, whatever can
 
     def create_task(
         self,
@@ -57,35 +66,37 @@ class QuickLoop(SimLoop):
     ) -> asyncio.Task[T]:
         """As always; and remembered, since asyncio would look through the tasks of all loops."""
         task = super().create_task(coro, name=name, context=context)
-        self._mine.add(task)
-        task.add_done_callback(self._mine.discard)
+        self._mine.append(task)
         return task
 
     @property
     def tasks(self) -> list[asyncio.Task[Any]]:
-        """Those that are not done."""
-        return list(self._mine)
+        """Those that are not done, in the order in which they began."""
+        return [task for task in self._mine if not task.done()]
 
     def call_soon(
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """Run a callback at this moment, behind all that was asked for before."""
-        handle = _Soon(callback, args, self, context)
+        handle = _Callback(callback, args, context)
         self._soon.append(handle)
         return handle
+
+    def call_later(
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Run a callback in so many seconds."""
+        return self.call_at(self.simulated.now / 1e6 + delay, callback, *args, context=context)
 
     def call_at(
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Run a callback at a moment of `time()`."""
-        handle = _Later(when, callback, args, self, context)
+        handle = _Callback(callback, args, context)
         self._timer_count += 1
         moment = math.ceil(round(when * 1e6, 3))
         heapq.heappush(self._timers, (moment, self._timer_count, handle))
         return handle
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        return None
 
     @property
     def next_moment(self) -> int | None:
@@ -105,22 +116,37 @@ class QuickLoop(SimLoop):
 
     def drain(self) -> None:
         """Run everything that can run at this moment, or until the process is `halted`."""
-        self.run_forever()
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(finalizer=self._left)
+        asyncio._set_running_loop(self)  # pyright: ignore[reportPrivateUsage] # made for loops
+        try:
+            self._run_all()
+        finally:
+            asyncio._set_running_loop(None)  # pyright: ignore[reportPrivateUsage] # made for loops
+            sys.set_asyncgen_hooks(*hooks)
 
-    def _run_once(self) -> None:
+    def _run_all(self) -> None:
         soon, timers, now = self._soon, self._timers, self.simulated.now
         for _ in range(TURNS_MAX):
             while timers and timers[0][0] <= now:
-                handle = heapq.heappop(timers)[2]
-                if not handle.cancelled():
-                    self.call_soon(handle.come)
-            if not soon or self.halted():
-                break
-            soon.popleft().come()
-        else:
-            raise NeverWaits(f"{TURNS_MAX} callbacks at {now} us")
-        self._stopping = True
+                soon.append(heapq.heappop(timers)[2])
+            if not soon or self.halted:
+                return
+            handle = soon.popleft()
+            try:
+                handle.context.run(handle.function, *handle.arguments)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                said = "a callback failed"
+                self.call_exception_handler({"message": said, "exception": error, "handle": handle})
+        raise NeverWaits(f"{TURNS_MAX} callbacks at {now} us")
+
+    def _left(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """A generator that nobody ends: its process does, if it lives."""
+        if not self.is_closed():
+            self.create_task(generator.aclose())
 
 
-def _never() -> bool:
-    return False
+def _nothing() -> None:
+    return None

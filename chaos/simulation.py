@@ -13,12 +13,14 @@ import logging
 import math
 import warnings
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from ..engine.clock import Timer
 
 T = TypeVar("T")
+WORDS_MAX = 20
+"""How often a coroutine that is to end may still wait for something."""
 
 EPOCH = 1_800_000_000_000_000
 """Database time when a simulation begins, in microseconds since 1970."""
@@ -104,6 +106,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self.set_exception_handler(self._noticed)
         self.defects: list[BaseException] = []
         self.abandoned = False
+        self._again: Callable[[], bool] = lambda: False
 
     def time(self) -> float:
         """Virtual seconds."""
@@ -123,8 +126,10 @@ class SimLoop(asyncio.BaseEventLoop):
     @property
     def next_moment(self) -> int | None:
         """When the earliest timer fires, in virtual microseconds."""
-        moments = [handle.when() for handle in self._scheduled if not handle.cancelled()]
-        return math.ceil(round(min(moments) * 1e6, 3)) if moments else None
+        timers = self._scheduled
+        while timers and timers[0].cancelled():
+            heapq.heappop(timers)
+        return math.ceil(round(timers[0].when() * 1e6, 3)) if timers else None
 
     @property
     def due(self) -> bool:
@@ -134,25 +139,43 @@ class SimLoop(asyncio.BaseEventLoop):
         moment = self.next_moment
         return moment is not None and moment <= self.simulated.now
 
-    def turn(self) -> None:
-        """Run once everything that can run now."""
-        self.call_soon(self.stop)
+    def turn(self, again: Callable[[], bool] = lambda: False) -> None:
+        """Run once everything that can run now; once more while something is due and `again()`."""
+        self._again = again
         self.run_forever()
+
+    def _run_once(self) -> None:
+        ready, timers, now = self._ready, self._scheduled, self.time() + self._clock_resolution
+        while timers and timers[0].when() < now:
+            ready.append(heapq.heappop(timers))
+        for _ in range(len(ready)):  # what comes on the way is for the next turn
+            handle = ready.popleft()
+            if not handle.cancelled():
+                handle._run()
+        self._stopping = not (self.due and self._again())
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        return None
 
     @property
     def tasks(self) -> list[asyncio.Task[Any]]:
         """Those that are not done."""
         return list(asyncio.all_tasks(self))
 
-    def abandon(self) -> None:
-        """Drop everything that was going on, as the death of the process does."""
+    def abandon(self, besides: Iterable[asyncio.Task[Any]] = ()) -> None:
+        """Drop everything that was going on, as the death of the process does; `besides` are tasks
+        that this loop does not know of.
+
+        All of it is ended here, where no loop runs. What is left to the collector of garbage would
+        speak its last words in the midst of a living process, and begin tasks there.
+        """
         self.abandoned = True
         log = logging.getLogger("perdure")
         log.disabled = True  # what a dead process would have said about its own end
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
-                for task in self.tasks:
+                for task in dict.fromkeys((*self.tasks, *besides)):
                     _close(task.get_coro())
         finally:
             log.disabled = False
@@ -160,11 +183,16 @@ class SimLoop(asyncio.BaseEventLoop):
 
 
 def _close(coroutine: Any) -> None:
-    """End a coroutine where it stands; what its `finally` blocks try is of no effect any more."""
-    try:
-        coroutine.close()
-    except Exception:
-        return
+    """End a coroutine where it stands; what its `finally` blocks try is of no effect any more.
+
+    One of them may wait, and then it has not ended: it is asked again.
+    """
+    for _ in range(WORDS_MAX):
+        try:
+            coroutine.close()
+            return
+        except Exception:
+            continue
 
 
 def let_pass(time: Time, loops: Sequence[SimLoop]) -> None:

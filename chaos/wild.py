@@ -103,6 +103,7 @@ class WildStore:
     def __getattr__(self, name: str) -> Any:
         nature, inner = NATURES[name], getattr(self._inner, name)
         if not nature:
+            setattr(self, name, inner)
             return inner
 
         async def operate(*args: Any, **kwargs: Any) -> Any:

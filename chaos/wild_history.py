@@ -150,6 +150,7 @@ class WildHistory:
         self._outsides = {key: self._receivers(flow) for key, flow in self._flows.items()}
         self._oracle, self._binding = Oracle(), Binding()
         self._processes: list[WildProcess] = []
+        self._living: list[WildProcess] = []  # of them, those that may still do something
         self._client = QuickLoop(self.time)
         self.version = 0
         self._judged: Rows = {}
@@ -215,24 +216,27 @@ class WildHistory:
         ]
         self.begins(number, machine)
         workflows = [workflow_of(flow) for flow in {f.name: f for f in self.plan.flows}.values()]
-        self._processes.append(WildProcess(self, number, machine, workflows, mine))
+        process = WildProcess(self, number, machine, workflows, mine)
+        self._processes.append(process)
+        self._living = [*self._living, process]
 
     def over(self) -> bool:
         """There is nothing more to be seen."""
         return bool(self.outcome.broken) or self._rests()
 
     def _rests(self) -> bool:
-        alive = any(not p.gone for p in self._processes)
-        return self._settled and not alive and not self.time.awaited and not self._client.due
+        awaited = self._living or self.time.awaited or self._client.due
+        return self._settled and not awaited
 
     def _go_on(self) -> None:
         went = False
         if self._client.due:
             self._client.drain()
             went = True
-        for process in self._processes:
-            if process.running and process.loop.due:
-                process.loop.drain()
+        for process in self._living:
+            loop = process.loop
+            if not loop.halted and loop.due:
+                loop.drain()
                 self._see(process)
                 went = True
         if not went:
@@ -240,6 +244,9 @@ class WildHistory:
 
     def _see(self, process: WildProcess) -> None:
         """Replace a process that is dead, has given up, or stands still until it is taken over."""
+        if process.gone:
+            process.loop.halted = True
+            self._living = [other for other in self._living if other is not process]
         if process.over or process.running:
             return
         waits = process.stopped and not process.dead and not process.sleeps_long
@@ -251,12 +258,15 @@ class WildHistory:
                 self.time.happen(REPLACED_SECONDS, lambda: self._launch(process.machine))
 
     def _pass(self) -> None:
-        moments = [p.loop.next_moment for p in self._processes if p.running]
-        moments.append(self._client.next_moment)
-        moment = min((m for m in moments if m is not None), default=None)
+        moment = self._client.next_moment
+        for process in self._living:
+            if not process.loop.halted:
+                earliest = process.loop.next_moment
+                if earliest is not None and (moment is None or earliest < moment):
+                    moment = earliest
         if moment is None and not self.time.awaited:
             self._wake_all()
-            if not any(p.running and p.loop.due for p in self._processes):
+            if not any(p.running and p.loop.due for p in self._living):
                 raise NothingLeft(f"at {self.time.now} us: {self._where()}")
             return
         self.time.pass_until(moment)
@@ -284,16 +294,21 @@ class WildHistory:
         self.outcome.points += 1
         if self._told:
             self._tell_records(rows)
-        self._note(self._oracle.judge(rows, ledger), point)
-        self._note(self._binding.judge(rows, ledger), point)
-        fenced = {row["worker"] for row in rows["session"] if row["fenced"] is not None}
-        for process in self._processes:
-            if process.stopped and not process.asleep and f"worker {process.number}" in fenced:
-                process.taken_over()
+        judges = self._oracle, self._binding
+        self._note([broken for j in judges for broken in j.judge(rows, ledger)], point)
+        stopped = [p for p in self._living if p.stopped and not p.asleep]
+        if stopped:
+            fenced = {row["worker"] for row in rows["session"] if row["fenced"] is not None}
+            for process in stopped:
+                if f"worker {process.number}" in fenced:
+                    process.taken_over()
+        self._look_for_the_end(rows)
+
+    def _look_for_the_end(self, rows: Rows) -> None:
         executions = rows["execution"]
         if self._settled or self._sending or len(executions) < len(self._flows):
             return
-        if all(self.settled(row) for row in executions):
+        if all(self.settled(row) or self._in_vain(row, rows) for row in executions):
             self._settle()
 
     def settled(self, row: Mapping[str, Any]) -> bool:
@@ -301,6 +316,9 @@ class WildHistory:
         if row["status"] in _FINAL:
             return True
         return row["status"] == "active" and row["owner"] is None and _on_desk(row)
+
+    def _in_vain(self, row: Mapping[str, Any], rows: Rows) -> bool:
+        return self._flows[row["key"]].rests and _waits_in_vain(row, rows)
 
     def _settle(self) -> None:
         self._settled = True
@@ -399,7 +417,7 @@ class WildHistory:
             await asyncio.sleep(seconds)
             await self._deliver(key, message.signal.name, message.id, raw, True)
         self._sending -= 1
-        self.judge("the last message")
+        self._look_for_the_end(self.database.rows())
 
     async def _until(self, at: float) -> None:
         await asyncio.sleep(max(0.0, at))
@@ -434,10 +452,7 @@ class WildHistory:
         outcome.seconds = self.time.now / 1e6
         outcome.rows = self.database.rows()
         outcome.firings = sum(row["transition"] >= 0 for row in outcome.rows["log"])
-        outcome.ends = [
-            "on the desk" if row["status"] == "active" else str(row["status"])
-            for row in outcome.rows["execution"]
-        ]
+        outcome.ends = [_told(row) for row in outcome.rows["execution"]]
         for row in outcome.rows["execution"]:
             flow = self._flows[row["key"]]
             if flow.check is not None and row["status"] in _FINAL:
@@ -452,6 +467,23 @@ def workflow_of(flow: Flow) -> Workflow[..., Any]:
     """The workflow that a flow calls."""
     target, _, _ = taken(flow.call(), "a simulation")
     return cast("Workflow[..., Any]", target)
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    if row["status"] != "active":
+        return str(row["status"])
+    return "on the desk" if _on_desk(row) else "waiting"
+
+
+def _waits_in_vain(row: Mapping[str, Any], rows: Rows) -> bool:
+    """It is stalled, or waits for a message where none is left that it hears, and for no moment."""
+    if row["status"] == "stalled":
+        return True
+    if row["owner"] is not None or row["wake_at"] is not None or not row["waits"]:
+        return False
+    heard = set(row["waits"].split(","))
+    unread = (m for m in rows["message"] if m["consumed_at"] is None)
+    return not any(m["execution"] == row["id"] and m["channel"] in heard for m in unread)
 
 
 def _on_desk(row: Mapping[str, Any]) -> bool:

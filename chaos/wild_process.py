@@ -101,7 +101,6 @@ class WildProcess:
         self.around, self.number, self.machine = around, number, machine
         self.time, self.chance, self.pace = around.time, around.chance, around.pace
         self.loop = QuickLoop(self.time)
-        self.loop.halted = lambda: self.dead or self.stopped
         self.dead = self.stopped = self.over = False
         self.asleep = False  # wakes at the end only
         self.sleeps_long = False  # another is started in its place
@@ -168,6 +167,7 @@ class WildProcess:
 
     def _stop(self, seconds: float, asleep: bool) -> None:
         self.stopped, self.asleep = True, asleep
+        self.loop.halted = True
         self.sleeps_long = not seconds
         self._thawed.clear()
         if seconds:
@@ -175,7 +175,7 @@ class WildProcess:
 
     def die(self) -> None:
         """Do nothing any more; what was not committed is gone."""
-        self.dead = True
+        self.dead = self.loop.halted = True
         self.around.database.kill(self.number)
 
     def durable(self, operation: str) -> None:
@@ -205,7 +205,7 @@ class WildProcess:
     @property
     def running(self) -> bool:
         """It is neither dead nor stopped nor at its end."""
-        return not (self.dead or self.stopped or self.main.done())
+        return not self.loop.halted
 
     @property
     def gone(self) -> bool:
@@ -216,7 +216,7 @@ class WildProcess:
         """Go on after having stood still."""
         if self.stopped and not self.dead:
             self.around.tell(f"worker {self.number} wakes")
-            self.stopped = False
+            self.stopped = self.loop.halted = False
             self.loop.call_soon(self._thawed.set)
 
     def taken_over(self) -> None:
@@ -240,7 +240,7 @@ class WildProcess:
                 defects.append(repr(error))
         self.dead = True
         self.around.database.kill(self.number)
-        self.loop.abandon()
+        self.loop.abandon(self.engine.worker.caller.tasks)
         found = [f"worker {self.number}: {defect}" for defect in defects]
         for defect in found:
             self.around.tell(f"DEFECT: {defect}")

@@ -36,8 +36,19 @@ class _Stored(msgspec.Struct):
     results: dict[str, dict[str, Any]]
 
 
+_DESCRIBED: dict[int, tuple[Program, bytes]] = {}
+
+
 def describe(program: Program) -> bytes:
-    """The document that is stored under the digest of the program's net."""
+    """The document that is stored under the digest of the program's net; remembered for as long as
+    the process lives, since every worker asks for it again."""
+    found = _DESCRIBED.get(id(program))
+    if found is None or found[0] is not program:
+        found = _DESCRIBED[id(program)] = program, _describe(program)
+    return found[1]
+
+
+def _describe(program: Program) -> bytes:
     stored = _Stored(
         msgspec.Raw(to_json(program.net, indent=-1).encode()),
         {name: _schema(program.codecs[name]) for name in program.inputs},

@@ -205,7 +205,8 @@ class SqliteStore:
     async def define(self, net: str, workflow: str, version: int, body: bytes) -> None:
         """Keep a net by its digest; the first one stays."""
         sql = "INSERT INTO definition VALUES (?, ?, ?, ?) ON CONFLICT (net) DO NOTHING"
-        if await self.definition(net) is None:
+        known = "SELECT 1 FROM definition WHERE net = ?"  # by every engine at every start
+        if not await self.links.read(lambda link: link.rows(known, (net,))):
             await self._repeatable(lambda link: link.run(sql, (net, workflow, version, body)))
 
     async def keep(self, execution: int, digest: bytes, body: bytes) -> None:
@@ -232,7 +233,9 @@ class SqliteStore:
 
     def changes(self) -> int:
         """A number that differs when someone other than this store has committed."""
-        return self.links.link("writer").rows("PRAGMA data_version")[0][0]
+        link = self.links.link("writer")
+        # SQLite's number is the connection's own: those of two may be equal by accident.
+        return link.number << 32 | link.rows("PRAGMA data_version")[0][0]
 
     async def next_wake(self) -> int | None:
         """The earliest `wake_at` of an unowned active execution."""

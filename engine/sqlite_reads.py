@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Select, select
-
-from . import tables
 from .records import Record
 from .sqlite_link import Link
-from .sqlite_rows import SESSION, execution_row, record, session_row
+from .sqlite_rows import (
+    ATTEMPT,
+    EFFECT,
+    EXECUTION,
+    MESSAGE,
+    RECORD,
+    SESSION,
+    execution_row,
+    record,
+    session_row,
+)
 from .store import AttemptRow, EffectRow, ExecutionRow, MessageRow, SessionRow
-
-_execution, _log, _message = tables.execution.c, tables.log.c, tables.message.c
-_EXECUTION_COLUMNS = [_execution[name] for name in ExecutionRow._fields]
-_RECORD_COLUMNS = [_log[name] for name in Record._fields]
-_MESSAGE_COLUMNS = [_message[name] for name in MessageRow._fields]
-_EFFECT_COLUMNS = [tables.effect.c[name] for name in EffectRow._fields]
-_ATTEMPT_COLUMNS = [tables.attempt.c[name] for name in AttemptRow._fields]
 
 
 def sessions(link: Link) -> list[SessionRow]:
@@ -42,35 +42,29 @@ def mail(link: Link, session: int) -> dict[int, int]:
 
 def find(link: Link, key: str) -> ExecutionRow | None:
     """The execution of this key."""
-    rows = link.core.execute(select(*_EXECUTION_COLUMNS).where(_execution.key == key)).fetchall()
-    return execution_row(tuple(rows[0])) if rows else None
+    rows = link.rows(f"SELECT {EXECUTION} FROM execution WHERE key = ?", (key,))
+    return execution_row(rows[0]) if rows else None
 
 
 def listing(link: Link, workflow: str | None, status: str | None, limit: int) -> list[ExecutionRow]:
     """The newest executions first."""
-    query: Select[tuple[object, ...]] = select(*_EXECUTION_COLUMNS)
-    if workflow is not None:
-        query = query.where(_execution.workflow == workflow)
-    if status is not None:
-        query = query.where(_execution.status == status)
-    rows = link.core.execute(query.order_by(_execution.id.desc()).limit(limit)).fetchall()
-    return [execution_row(tuple(row)) for row in rows]
+    asked = {"workflow = ?": workflow, "status = ?": status}
+    tests = [test for test, value in asked.items() if value is not None]
+    where = f"WHERE {' AND '.join(tests)} " if tests else ""
+    sql = f"SELECT {EXECUTION} FROM execution {where}ORDER BY id DESC LIMIT ?"
+    return [execution_row(row) for row in link.rows(sql, (*(asked[t] for t in tests), limit))]
 
 
 def log(link: Link, execution: int, after: int, limit: int) -> list[Record]:
     """The first records beyond `after`."""
-    query = select(*_RECORD_COLUMNS).where(_log.execution == execution, _log.seq > after)
-    rows = link.core.execute(query.order_by(_log.seq).limit(limit)).fetchall()
-    return [record(tuple(row)) for row in rows]
+    sql = f"SELECT {RECORD} FROM log WHERE execution = ? AND seq > ? ORDER BY seq LIMIT ?"
+    return [record(row) for row in link.rows(sql, (execution, after, limit))]
 
 
 def messages(link: Link, execution: int, after: int) -> list[MessageRow]:
     """The messages beyond number `after`, consumed or not."""
-    query = select(*_MESSAGE_COLUMNS).where(
-        _message.execution == execution, _message.number > after
-    )
-    rows = link.core.execute(query.order_by(_message.number)).fetchall()
-    return [MessageRow(*row) for row in rows]
+    sql = f"SELECT {MESSAGE} FROM message WHERE execution = ? AND number > ? ORDER BY number"
+    return [MessageRow(*row) for row in link.rows(sql, (execution, after))]
 
 
 def unread(link: Link, channel: str) -> list[str]:
@@ -84,30 +78,28 @@ def unread(link: Link, channel: str) -> list[str]:
 
 def effects(link: Link, execution: int | None) -> list[EffectRow]:
     """The ledger of one execution, or of all, in the order of their intents."""
-    query = select(*_EFFECT_COLUMNS)
-    if execution is not None:
-        query = query.where(tables.effect.c.execution == execution)
-    ordered = query.order_by(tables.effect.c.execution, tables.effect.c.intent_seq)
-    return [EffectRow(*row) for row in link.core.execute(ordered).fetchall()]
+    where, given = ("", ()) if execution is None else ("WHERE execution = ? ", (execution,))
+    sql = f"SELECT {EFFECT} FROM effect {where}ORDER BY execution, intent_seq"
+    return [EffectRow(*row) for row in link.rows(sql, given)]
 
 
 def attempts(link: Link, execution: int) -> list[AttemptRow]:
     """The retry counters of an execution."""
-    query = select(*_ATTEMPT_COLUMNS).where(tables.attempt.c.execution == execution)
-    return [AttemptRow(*row) for row in link.core.execute(query).fetchall()]
+    rows = link.rows(f"SELECT {ATTEMPT} FROM attempt WHERE execution = ?", (execution,))
+    return [AttemptRow(*row) for row in rows]
 
 
 def definition(link: Link, net: str) -> bytes | None:
     """The stored net of this digest."""
-    query = select(tables.definition.c.body).where(tables.definition.c.net == net)
-    return link.core.execute(query).scalar()
+    rows = link.rows("SELECT body FROM definition WHERE net = ?", (net,))
+    return rows[0][0] if rows else None
 
 
 def payload(link: Link, execution: int, digest: bytes) -> bytes | None:
     """A large value of an execution."""
-    columns = tables.payload.c
-    query = select(columns.body).where(columns.execution == execution, columns.digest == digest)
-    return link.core.execute(query).scalar()
+    sql = "SELECT body FROM payload WHERE execution = ? AND digest = ?"
+    rows = link.rows(sql, (execution, digest))
+    return rows[0][0] if rows else None
 
 
 def served(link: Link) -> list[tuple[int, str]]:

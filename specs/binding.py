@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .game import Lawless, Net
+from .game import Lawless, Net, read_net
 from .ledger import Ledger
 from .oracle import Broken, Row, Rows, Rule
 from .protocol.plain import Refused
@@ -43,7 +43,7 @@ class Binding:
         nets = {row["net"]: row["body"] for row in rows["definition"]}
         for row in rows["execution"]:
             if row["id"] not in self._watched:
-                net = Net(json.loads(nets[row["net"]])["net"])
+                net = read_net(nets[row["net"]])
                 self._watched[row["id"]] = _Watched(row, net)
         found = list(self._outside(ledger))
         for row in rows["execution"]:

@@ -7,9 +7,11 @@ way a choice went is in the record.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 _SPAN = re.compile(r"(-?)P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
@@ -41,6 +43,12 @@ class Net:
         for transition in self.transitions:
             for place in transition["take"]:
                 self.leaving[place].append(transition)
+
+
+@lru_cache(maxsize=64)
+def read_net(definition: bytes) -> Net:
+    """The net in a stored definition, read once for all histories of the same workflow."""
+    return Net(json.loads(definition)["net"])
 
 
 class Entry(NamedTuple):

@@ -20,9 +20,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from hashlib import blake2b
+from operator import is_
 from typing import Any, NamedTuple
 
-from .game import Game, Lawless, Net
+from .game import Game, Lawless, Net, read_net
 from .ledger import Called, Landing, Ledger
 
 Row = Mapping[str, Any]
@@ -99,15 +100,31 @@ class _History:
         self.takers: Counter[int] = Counter()  # message -> records that took it
         self.ended = ""
         self.lawless = False
+        self._seen: tuple[object, ...] = (None,) * 4
+
+    def judge(
+        self,
+        row: Row,
+        log: Sequence[Row],
+        effects: Sequence[Row],
+        messages: Sequence[Row],
+        fenced: set[int],
+    ) -> Iterator[Broken]:
+        """Judge its rows; `fenced` are the sessions that had ended at the last judgement."""
+        if all(map(is_, (row, log, effects, messages), self._seen)):
+            return
+        self._seen = row, log, effects, messages
+        yield from self.read(log, fenced)
+        yield from self.compare(row, effects, messages)
 
     def read(self, log: Sequence[Row], fenced: set[int]) -> Iterator[Broken]:
-        """Judge what was added; `fenced` are the sessions that had ended at the last judgement."""
-        if [dict(row) for row in log[: len(self.known)]] != self.known:
+        """Judge what was added to the log."""
+        if log[: len(self.known)] != self.known:
             yield self._broken(Rule.APPEND_ONLY, "records that were there are gone or changed")
             return
         for row in log[len(self.known) :]:
             yield from self._record(row, fenced)
-            self.known.append(dict(row))
+            self.known.append(row)
 
     def _broken(self, rule: Rule, says: str) -> Broken:
         return Broken(rule, self.key, says)
@@ -268,27 +285,31 @@ class _History:
 
 
 class Oracle:
-    """Judges one database and one outside world; remembers what it has seen."""
+    """Judges one database and one outside world; remembers what it has seen.
+
+    Rows are judged again when they are other objects than last time: whoever hands on the very same
+    ones says that nothing was committed in between.
+    """
 
     def __init__(self) -> None:
         self._histories: dict[int, _History] = {}
+        self._by_key: dict[str, _History] = {}
         self._fenced: set[int] = set()
+        self._parts: dict[str, tuple[Sequence[Row], dict[int, list[Row]]]] = {}
         self._call_count = 0
         self._early: list[Called] = []  # calls of executions that are not durable yet
         self._called: Counter[tuple[str, str, str]] = Counter()
+        self._undone: set[str] = set()
 
     def judge(self, rows: Rows, ledger: Ledger) -> list[Broken]:
         """Judge a durable point: right after a commit, or when a request has arrived outside."""
         broken: list[Broken] = []
-        nets = {row["net"]: row["body"] for row in rows["definition"]}
+        log, effects, messages = (self._of(rows, t) for t in ("log", "effect", "message"))
         for row in rows["execution"]:
-            history = self._histories.get(row["id"])
-            if history is None:
-                net = Net(json.loads(nets[row["net"]])["net"])
-                history = self._histories[row["id"]] = _History(row, net)
-            mine = {t: _of(rows[t], row["id"]) for t in ("log", "effect", "message")}
-            broken += history.read(mine["log"], self._fenced)
-            broken += history.compare(row, mine["effect"], mine["message"])
+            id = row["id"]
+            history = self._histories.get(id) or self._begun(row, rows["definition"])
+            mine = row, log.get(id, _NONE), effects.get(id, _NONE), messages.get(id, _NONE)
+            broken += history.judge(*mine, self._fenced)
         self._fenced = {row["id"] for row in rows["session"] if row["fenced"] is not None}
         return [*broken, *self._arrived(ledger), *self._outside(rows, ledger)]
 
@@ -297,23 +318,36 @@ class Oracle:
         broken = self.judge(rows, ledger)
         for call in self._early:
             broken.append(Broken(Rule.INTENT_FIRST, call.execution, f"nobody called {call.site}"))
-        undone = {undo.key for undo in ledger.undos}
         for history in self._histories.values():
             mine = [landing for landing in ledger.landings if landing.execution == history.key]
-            broken += history.settle(mine, undone)
+            broken += history.settle(mine, self._undone)
         return broken
 
+    def _begun(self, row: Row, definitions: Sequence[Row]) -> _History:
+        (body,) = [one["body"] for one in definitions if one["net"] == row["net"]]
+        history = self._histories[row["id"]] = _History(row, read_net(body))
+        self._by_key[history.key] = history
+        return history
+
+    def _of(self, rows: Rows, table: str) -> dict[int, list[Row]]:
+        """The rows of a table by execution."""
+        if table not in self._parts or self._parts[table][0] is not rows[table]:
+            parts: dict[int, list[Row]] = {}
+            for row in rows[table]:
+                parts.setdefault(row["execution"], []).append(row)
+            self._parts[table] = rows[table], parts
+        return self._parts[table][1]
+
     def _arrived(self, ledger: Ledger) -> Iterator[Broken]:
-        by_key = {history.key: history for history in self._histories.values()}
         early, self._early = self._early, []
         for call in early:  # harmless, if it turns out to be of a step without effect
-            history = by_key.get(call.execution)
+            history = self._by_key.get(call.execution)
             if history is None:
                 self._early.append(call)
             elif history.effect(call) not in ("", *_WITHOUT_EFFECT):
                 yield Broken(Rule.INTENT_FIRST, call.execution, f"{call.site} came before record 0")
         for call in ledger.calls[self._call_count :]:
-            history = by_key.get(call.execution)
+            history = self._by_key.get(call.execution)
             if history is None:
                 self._early.append(call)
                 continue
@@ -325,24 +359,25 @@ class Oracle:
         self._call_count = len(ledger.calls)
 
     def _outside(self, rows: Rows, ledger: Ledger) -> Iterator[Broken]:
-        undone = {undo.key for undo in ledger.undos}
+        if len(self._undone) != len(ledger.undos):
+            self._undone = {undo.key for undo in ledger.undos}
+        undone = self._undone
         for history in self._histories.values():
             yield from history.stands(undone)
         standing = Counter(
-            (x.execution, x.site, x.occurrence) for x in ledger.landings if x.key not in undone
+            [(x.execution, x.site, x.occurrence) for x in ledger.landings if x.key not in undone]
         )
         for (execution, site, occurrence), count in standing.items():
             if count > 1:
                 yield Broken(Rule.ONE_LANDING, execution, f"{site}{occurrence}: {count}")
-        keys = {row["key"]: row["id"] for row in rows["execution"]}
+        keys = {row["key"]: row["id"] for row in rows["execution"]} if ledger.sent else {}
         there = {(row["execution"], row["id"]) for row in rows["message"]}
         for sent in ledger.sent:
             if (keys.get(sent.execution, 0), sent.id) not in there:
                 yield Broken(Rule.NO_LOSS, sent.execution, sent.id)
 
 
-def _of(rows: Sequence[Row], execution: int) -> list[Row]:
-    return [row for row in rows if row["execution"] == execution]
+_NONE: list[Row] = []
 
 
 def _genesis(row: Row) -> bytes:

@@ -105,8 +105,7 @@ def chaos(
 
     \b
     perdure chaos shop/booking.py:book --input '{"trip": "Rome"}'
-    perdure chaos shop/booking.py:book --input '{"trip": "Rome"}' --exhaustive
-    perdure chaos shop/booking.py:book --input '{"trip": "Rome"}' --histories 1000 --seed 7
+    perdure chaos shop/booking.py:book --input '{"trip": "Rome"}' --histories 40 --seed 7
     perdure chaos --kill --kills 1000 --workers 4 --seed 7
     """
     _must_fit(ctx)

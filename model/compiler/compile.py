@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -88,7 +87,7 @@ class _Compilation:
         emitter = Emitter(build, past_pivot(body))
         initial = emitter.workflow(body, parameters)
         finish(emitter.draft, initial)
-        found = flow(emitter.draft, frozenset(build.local), initial)
+        found = flow(emitter.draft, initial)
         self.unset(found, emitter.draft)
         stored = Storing(self.workflow.name, self.function, build, self.kinds)
         self.codecs = stored.codecs(found, emitter.draft)
@@ -139,7 +138,7 @@ class _Compilation:
             self.workflow.name,
             self.workflow.version,
             places,
-            tuple(replace(t.made) for t in draft.transitions),
+            tuple(t.made for t in draft.transitions),
             tuple(s for s in sites if s.name in alive),
             types={v: c.text for v, c in self.codecs.items()},
             classes=dict(sorted(item for c in codecs for item in c.classes.items())),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 
 from .closures import own_names
+from .trees import walk
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -40,10 +41,10 @@ class Scope:
         return None
 
     def _named(self, name: str) -> object:
-        cells = dict(zip(self.fn.__code__.co_freevars, self.fn.__closure__ or (), strict=True))
-        if name in cells:
+        outer = self.fn.__code__.co_freevars
+        if name in outer:
             try:
-                return cells[name].cell_contents
+                return (self.fn.__closure__ or ())[outer.index(name)].cell_contents
             except ValueError:  # not assigned yet
                 return None
         return self.scope.get(name, getattr(builtins, name, None))
@@ -153,4 +154,4 @@ def _functions(text: str) -> tuple[_Definition, ...]:
         tree = ast.parse(text)
     except SyntaxError:  # the file is another by now, or is no Python
         return ()
-    return tuple(n for n in ast.walk(tree) if isinstance(n, _DEFINITIONS))
+    return tuple(n for n in walk(tree) if isinstance(n, _DEFINITIONS))

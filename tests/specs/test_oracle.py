@@ -26,7 +26,8 @@ STARTED, INTENT, FIRED, CONSUMED, UNDONE, FINISHED, CLAIMED = 0, 1, 2, 3, 8, 11,
 
 
 class Case:
-    """Rows and ledger of a run, to be spoilt and judged."""
+    """Rows and ledger of a run, to be spoilt and judged. The judge is given copies, as a database
+    gives them: rows that are the same objects are known to be unchanged."""
 
     def __init__(self, rows: Table, ledger: Ledger) -> None:
         self.rows, self.ledger = copy.deepcopy(rows), copy.deepcopy(ledger)
@@ -64,11 +65,11 @@ class Case:
 
     def judge(self) -> set[Rule]:
         """The rules that are broken at the end."""
-        return self.broken | rules(self.oracle.settle(self.rows, self.ledger))
+        return self.broken | rules(self.oracle.settle(copy.deepcopy(self.rows), self.ledger))
 
     def look(self, rows: Table, ledger: Ledger) -> None:
         """Judge an earlier moment."""
-        self.broken |= rules(self.oracle.judge(rows, ledger))
+        self.broken |= rules(self.oracle.judge(copy.deepcopy(rows), ledger))
 
     def until(self, count: int) -> Table:
         """The rows when only so many records were durable, as far as a judge of logs can tell."""
