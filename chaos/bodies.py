@@ -30,6 +30,8 @@ from .outside import KeyClosed, Outside, Request
 from .ports import Breaks
 from .simulation import NothingLeft, SimLoop, Time, run
 
+FAILED_MAX = 100
+"""So often in a row may a body fail: nothing but a fault makes it succeed then."""
 _WITHOUT_EFFECT = (Class.PURE, Class.OBSERVE)
 
 
@@ -87,9 +89,22 @@ class Bodies(Outside):
         self.world = World(lambda effect: self.noted(effect.name, effect.where))
         self.cast = Cast()
         self.unsafe: list[tuple[str, str]] = []  # step, what it did
+        self.failed: dict[tuple[str, str], tuple[int, BaseException]] = {}
+        """Role, step -> how often in a row, at last with what."""
         self.at = Place("", 0)  # the line of a body that was met last
         self.noted: Callable[[str, Place], None] = _untold  # told what happens in the world
         self.arrived: Callable[[Performed], None] = _unseen  # told of every request
+
+    @property
+    def stuck(self) -> str:
+        """A body did what it must not, or one fails again and again; an undo is tried for ever."""
+        if self.unsafe:
+            return ": ".join(self.unsafe[0])
+        for (role, step), (count, error) in self.failed.items():
+            if count >= FAILED_MAX:
+                what = step if role == "step" else f"the {role} of {step}"
+                return f"{step}: {what} has failed {count} times in a row, at last with {error!r}"
+        return ""
 
     def arrive(self, invocation: Invocation) -> Request:
         """Note a request; it comes about when it `land`s."""
@@ -181,10 +196,15 @@ class Performed(Request):
 
     def land(self) -> None:
         """Come about, or die on the way."""
+        role = self.told.role, self.invocation.step.name
         try:
             super().land()
         except Died:
             self.done = False
+            return
+        count, _ = self.bodies.failed.pop(role, (0, None))
+        if self._error is not None:
+            self.bodies.failed[role] = count + 1, self._error
 
     def _act(self) -> Any:
         played = self.bodies.cast.of(self.invocation)

@@ -112,6 +112,17 @@ class World:
         self.tables.append(statement)
 
 
+def raised_at(error: BaseException) -> Place:
+    """The line of the user's that raised, or called what did."""
+    place, frames = Place("", 0), error.__traceback__
+    while frames is not None:
+        file = frames.tb_frame.f_code.co_filename
+        if not file.startswith(_OURS):
+            place = Place(file, frames.tb_lineno)
+        frames = frames.tb_next
+    return place
+
+
 def theirs() -> Place:
     """The line of the user's body that runs: the outermost one that is not of this package."""
     place, frame = Place("", 0), inspect.currentframe()

@@ -80,6 +80,10 @@ class Unsettled(Exception):
     """A history that does not end in the time that is more than enough."""
 
 
+class Stuck(Exception):
+    """A history that comes to no end, by what a user's body does: "step: what"."""
+
+
 class Outcome:
     """What became of a history."""
 
@@ -272,7 +276,7 @@ class History:
                 self.time.pass_until(None)
             self.outcome.rows = self._rows()
             self._note(self._oracle.settle(self.outcome.rows, self.outside.ledger), "the end")
-        except (NothingLeft, Unsettled) as hang:
+        except (NothingLeft, Stuck, Unsettled) as hang:
             self.outcome.defects.append(f"{type(hang).__name__}: {hang}")
         finally:
             self._conclude()
@@ -307,6 +311,8 @@ class History:
             for process in self._processes:
                 process.wake()
             return
+        if self.outside.stuck:
+            raise Stuck(self.outside.stuck)
         if self.flow.skips and not self.time.awaited:
             self._skip()
         let_pass(self.time, [p.loop for p in running])

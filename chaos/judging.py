@@ -6,9 +6,10 @@ idempotent is, whether a probe tells the truth, whether an undo undoes. No histo
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ..specs.oracle import Broken, Rows, Rule
 from .fakes import Effect, World
@@ -18,6 +19,8 @@ _ENDED = ("failed", "cancelled")
 _WITH_INTENT = ("compensatable", "irreversible")
 _YOURS = (Rule.OUTSIDE, Rule.ONE_LANDING, Rule.UNDO)
 """What a step of the user's can break; all other rules are the engine's alone."""
+_OUTSIDE = ("land", "decline", "learn_landed", "learn_void", "learn_declined", "undo_outside")
+"""Where the protocol itself speaks of what a receiver does, or of what its probe says."""
 
 
 class Ended(Protocol):
@@ -57,7 +60,7 @@ class Seen(NamedTuple, Generic[E_co]):
 class Finding(NamedTuple):
     """Something that a fault brought about and must not."""
 
-    rule: str  # "twice", "lost", "left", "stalled", "rule"
+    rule: str  # "twice", "lost", "left", "untold", "stalled", "stuck", "rule"
     step: str
     says: str
     why: str
@@ -72,20 +75,16 @@ class Finding(NamedTuple):
 def judge(seen: Seen[Ended], calm: Seen[Ended]) -> list[Finding]:
     """Everything that is wrong with a history, the user's own mistakes first."""
     mine = [*_twice(seen, calm), *_lost(seen, calm), *_left(seen), *_stalled(seen, calm)]
+    mine += [] if mine else _untold(seen)
     return [*mine, *_rules(seen, mine)]
 
 
 def _twice(seen: Seen[Ended], calm: Seen[Ended]) -> Iterator[Finding]:
     often = _most(calm.world)
     before = _most(seen.world)
-    landed = {
-        row["key"] for row in seen.outcome.rows.get("effect", ()) if row["outcome"] == "landed"
-    }
     for name, (count, effect) in before.items():
         lawful = max(1, often[name][0]) if name in often else 1
-        # Another way through the workflow may do it more often; then its log knows of each.
-        known = len({e.here.key for e in seen.world.effects if e.name == name} & landed)
-        if count > max(lawful, known):
+        if count > max(lawful, _kept(seen, effect)):
             yield _double(name, count, lawful, effect)
 
 
@@ -145,7 +144,10 @@ def _lost(seen: Seen[Ended], calm: Seen[Ended]) -> Iterator[Finding]:
         return  # another way through the workflow has other effects
     missing: dict[str, Effect] = {}
     for effect in calm.world.effects:
-        if _stands(calm.world, effect) and not _stands(seen.world, effect):
+        if _stands(calm.world, effect) <= 0 or _stands(seen.world, effect) > 0:
+            continue
+        # About another thing perhaps: a mail that names what was booked anew.
+        if _of_kind(seen.world, effect) < _of_kind(calm.world, effect):
             missing.setdefault(effect.here.step, effect)
     for step, effect in missing.items():
         if any(e.name == effect.name for e in seen.world.effects):
@@ -159,8 +161,23 @@ def _lost(seen: Seen[Ended], calm: Seen[Ended]) -> Iterator[Finding]:
         yield Finding("lost", step, says, why, fix)
 
 
-def _stands(world: World, effect: Effect) -> bool:
-    return sum(e.name == effect.name for e in world.effects) > world.undone[effect.name]
+def _of_kind(world: World, effect: Effect) -> int:
+    """How often its step did the same, about whatever."""
+    alike = [e for e in world.effects if (e.here.step, e.what) == (effect.here.step, effect.what)]
+    return len(alike) - sum(world.undone[name] for name in {e.name for e in alike})
+
+
+def _stands(world: World, effect: Effect) -> int:
+    """How often it stands."""
+    return sum(e.name == effect.name for e in world.effects) - world.undone[effect.name]
+
+
+def _kept(seen: Seen[Ended], effect: Effect) -> int:
+    """How often the log knows it to have landed and not to be undone: in a saga that ended well,
+    or after another way through the workflow."""
+    rows = seen.outcome.rows.get("effect", ())
+    landed = {row["key"] for row in rows if row["outcome"] == "landed"}
+    return len({e.here.key for e in seen.world.effects if e.name == effect.name} & landed)
 
 
 def _left(seen: Seen[Ended]) -> Iterator[Finding]:
@@ -170,11 +187,24 @@ def _left(seen: Seen[Ended]) -> Iterator[Finding]:
     rows = seen.outcome.rows.get("effect", ())
     undone = {row["key"] for row in rows if row["outcome"] == "undone"}
     for effect in {e.name: e for e in seen.world.effects if e.here.key in undone}.values():
-        if effect.here.effect == "compensatable" and _stands(seen.world, effect):
+        stands = _stands(seen.world, effect)
+        if effect.here.effect == "compensatable" and stands > _kept(seen, effect):
             says = f"{effect.name} stands, though the workflow is {seen.outcome.status}"
             why = f"the undo of {effect.here.step} left it, and nobody will look again"
             fix = "find it by effect_key() or the arguments: the result may be unknown (None)"
             yield Finding("left", effect.here.step, says, why, fix)
+
+
+def _untold(seen: Seen[Ended]) -> Iterator[Finding]:
+    """What is told as not done, and stands: by another way than being done again."""
+    rows = seen.outcome.rows.get("effect", ())
+    denied = {row["key"] for row in rows if row["outcome"] in ("voided", "refused")}
+    for effect in {e.name: e for e in seen.world.effects if e.here.key in denied}.values():
+        if _stands(seen.world, effect) > _kept(seen, effect):
+            says = f"{effect.name} stands, and the workflow was told that it had not happened"
+            why = f"the probe of {effect.here.step} said so, or the step did, and it was not so"
+            fix = "close the key at the receiver first, only then look; or refuse first of all"
+            yield Finding("untold", effect.here.step, says, why, fix)
 
 
 def _stalled(seen: Seen[Ended], calm: Seen[Ended]) -> Iterator[Finding]:
@@ -183,7 +213,13 @@ def _stalled(seen: Seen[Ended], calm: Seen[Ended]) -> Iterator[Finding]:
         fix = "`except` what the step may raise, in the workflow"
         yield Finding("stalled", "", says, "the workflow's own code raised", fix)
     for defect in seen.outcome.defects:
-        if NOBODY_SENDS in defect:
+        kind, _, what = defect.partition(": ")
+        if kind == "Stuck":
+            step, _, says = what.partition(": ")
+            why = "it is tried until it succeeds, and without it the execution has no end"
+            fix = "let it succeed where there is nothing to do, or nothing is known (None)"
+            yield Finding("stuck", step, says, why, fix)
+        elif NOBODY_SENDS in defect:
             why = "it took another way than without the fault, to a wait for something else"
             fix = "world.send(signal, value, at=seconds) in `def fakes(world)`, or a deadline"
             yield Finding("stalled", "", f"the execution {NOBODY_SENDS[3:]}", why, fix)
@@ -194,17 +230,30 @@ def _stalled(seen: Seen[Ended], calm: Seen[Ended]) -> Iterator[Finding]:
 def _rules(seen: Seen[Ended], mine: list[Finding]) -> Iterator[Finding]:
     """Broken rules of the engine; those that the user's own mistake explains are not told twice."""
     for broken in seen.outcome.broken:
-        if not (mine and broken.rule in _YOURS):
+        if not (mine and _is_yours(broken)):
             yield _broken(broken)
 
 
+def _is_yours(broken: Broken) -> bool:
+    told = broken.rule is Rule.PROTOCOL and broken.says.partition(":")[0] in _OUTSIDE
+    return told or broken.rule in _YOURS
+
+
 def _broken(broken: Broken) -> Finding:
-    if broken.rule in _YOURS:
+    if _is_yours(broken):
         why = "what the workflow was told and what is outside differ"
         fix = "a probe closes the key before it answers, and says only what it found"
     else:
         why, fix = "the engine promises this in every history", "this is a bug of ours: report it"
     return Finding("rule", "", f"{broken.rule}: {broken.says}", why, fix)
+
+
+def error_of(outcome: Ended) -> str:
+    """What a failed execution failed with, in words; "" where it did not."""
+    log = outcome.rows.get("log", ())
+    body: Any = json.loads(bytes(log[-1]["body"])) if log else {}
+    raised: Mapping[str, Any] | None = body.get("e")
+    return "" if raised is None else f"{raised['type'].rpartition(':')[2]}: {raised['text']}"
 
 
 def result(outcome: Ended) -> bytes | None:

@@ -79,6 +79,11 @@ class Outside:
         self._answers, self._plain = answers, plain
         self._standing: dict[str, tuple[str, Any]] = {}  # key -> site, result
 
+    @property
+    def stuck(self) -> str:
+        """Why nothing will come of this history any more: "step: what"; "" while something may."""
+        return ""
+
     def arrive(self, invocation: Invocation) -> Request:
         """Note a request; it comes about when it `land`s."""
         step = invocation.step

@@ -247,7 +247,13 @@ _OPERATIONS = {
     "step commit": "the commit of a transactional step",
     "transaction": "the begin of a transactional step",
     "register": "it registers",
-    "start": "the start is durable",
+    "fence": "it fences another",
+    "define": "it keeps the net",
+    "keep": "it keeps a value",
+    "serves": "it says what it serves",
+    "suspect": "it names a suspect",
+    "beat": "a heartbeat",
+    "start": "a start",
 }
 
 
@@ -258,7 +264,7 @@ def _side(boundary: Boundary) -> str:
     if boundary.port == "world":
         return _SIDES[role, boundary.edge].format(site)
     if boundary.port == "store":
-        what = _OPERATIONS.get(boundary.operation, f"its {boundary.operation!r} of the store")
+        what = _OPERATIONS.get(boundary.operation, f"a look at the store ({boundary.operation})")
         return f"{boundary.edge} {what}"
     return "while it waits"
 

@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -25,7 +26,7 @@ from ..model.values import Value
 from . import errors
 from .bodies import Bodies
 from .campaign import FAIRLY_MANY, Report
-from .fakes import Fakes, World
+from .fakes import Fakes, World, raised_at
 from .faults import Edge, Fault, Kind, single_faults
 from .guard import Unsafe, guarded
 from .history import Flow, History, Message, Outcome, play, template
@@ -120,7 +121,8 @@ class Subject:
         except Unsafe as did:
             raise errors.unsafe("fakes", str(did), where) from None
         except Exception as error:
-            raise errors.no_world(f"`fakes` raised {error!r}", where) from error
+            at = str(raised_at(error)) or where
+            raise errors.no_world(f"`fakes` raised {error!r}", at) from error
         if given is None:
             return {}
         if not isinstance(given, dict):
@@ -135,6 +137,27 @@ class Subject:
             if isinstance(key, Step) and key.effect is Class.TRANSACTIONAL:
                 what = f"{key.name} is transactional: its body runs in the simulated store"
                 raise errors.no_world(what, where)
+            if callable(given[key]):
+                self._fits(key, given[key])
+
+    def _fits(self, key: Any, stand_in: Callable[..., Any]) -> None:
+        """Refuse a function that cannot be called as what it stands in for."""
+        for step in self.steps():
+            args, kwargs = step.spread((None,) * len(step.signature.parameters))
+            if step.undo_step is not None and key.fn is step.undo_step.fn:
+                args = (None, *args) if step.undo_step.unknown else (None,)
+                kwargs = kwargs if step.undo_step.unknown else {}
+            elif key.fn not in (step.fn, step.probe_step and step.probe_step.fn):
+                continue
+            try:
+                signature(stand_in).bind(*args, **kwargs)
+            except TypeError:
+                takes, count = signature(stand_in), len(args) + len(kwargs)
+                name = getattr(key, "name", repr(key))
+                what = f"what stands in for {name} takes {takes}, and is called with {count} values"
+                raise errors.no_world(what, functions.where_is(stand_in)) from None
+            except ValueError:  # a builtin that does not say what it takes
+                return
 
     def must_be_safe(self) -> None:
         """Refuse to run bodies with effects that nobody spoke of."""
@@ -226,7 +249,7 @@ class Stage:
         first = self.play()
         if not first.outcome.status or first.outcome.status == "active":
             why = "; ".join(first.outcome.defects) or "it is still active"
-            raise errors.without_end(why.removeprefix("Unsettled: "), self.subject.where)
+            raise errors.without_end(why.partition(": ")[2] or why, self.subject.where)
         second = self.play()
         if first.told != second.told:
             raise errors.unlike(first.told, second.told, self.subject.where)

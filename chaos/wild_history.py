@@ -28,7 +28,7 @@ from ..specs.oracle import Broken, Oracle, Rows
 from .choices import Source, Tape
 from .databases import Database
 from .faults import Boundary, Edge, Kind
-from .history import Flow, Message
+from .history import Flow, Message, Stuck
 from .outside import Outside
 from .quick import NeverWaits, QuickLoop
 from .simulation import JumpyTime, NothingLeft
@@ -181,7 +181,7 @@ class WildHistory:
                 self._go_on()
             if not outcome.broken:
                 self._note(self._oracle.settle(self.database.whole(), outcome.ledger), "the end")
-        except (NothingLeft, NeverWaits, Unsettled) as hang:
+        except (NothingLeft, NeverWaits, Stuck, Unsettled) as hang:
             outcome.defects.append(f"{type(hang).__name__}: {hang}")
         finally:
             self._conclude()
@@ -428,7 +428,7 @@ class WildHistory:
                 await asyncio.sleep(0.2)
                 continue
             self.outcome.ledger.sent.append(Sent(key, id))
-            self.tell(f"{id} for {key} is durable")
+            self.tell(f"the message {id} for {key} is durable")
             self.judge(f"the message {id}")
             return
 

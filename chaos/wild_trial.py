@@ -17,7 +17,7 @@ from .campaign import Campaign, database, possible, quietly
 from .choices import Replay, Source
 from .databases import Database
 from .faults import Boundary, Kind
-from .history import NOBODY_SENDS, SKIP_SECONDS, Flow
+from .history import NOBODY_SENDS, SKIP_SECONDS, Flow, Stuck
 from .judging import Ended, Finding, Seen, judge
 from .scripts import Played, Script, Written, deaths, shortened
 from .trial import Cause, Check, Failure, Stage, Subject, Trial, fine, plainness
@@ -106,6 +106,9 @@ class TheirHistory(WildHistory):
             await asyncio.sleep(min(left, SKIP_SECONDS))
 
     def _pass(self) -> None:
+        (outside,) = self._outsides.values()
+        if outside.stuck:
+            raise Stuck(outside.stuck)
         if not (self._settled or self.time.awaited):
             self._skip()
         super()._pass()

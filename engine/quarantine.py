@@ -78,13 +78,16 @@ class Quarantine:
 
     async def _run(self) -> None:
         try:
-            while self._suspects:
-                suspect = self._suspects.popleft()
-                if suspect.alive:
-                    self._shut = True
-                    await self._one(suspect)
-            self._named = None
-            await self._name(None)
+            while True:
+                while self._suspects:
+                    suspect = self._suspects.popleft()
+                    if suspect.alive:
+                        self._shut = True
+                        await self._one(suspect)
+                self._named = None
+                await self._name(None)
+                if not self._suspects:  # the session may be another now, and they with it
+                    break
             self._open()
         except (Fenced, Ambiguous):  # all is somebody else's now, or is handed over (`renamed`)
             if self._named is not None:

@@ -18,6 +18,7 @@ import click
 from click.core import ParameterSource
 
 from ...chaos import saved as files
+from ...chaos.judging import error_of
 from ...chaos.pairs import BOUNDARIES_MAX, spread
 from ...chaos.telling import story, tell
 from ...chaos.trial import Failure, Faults, Subject, Trial, try_out
@@ -202,6 +203,7 @@ def _answer(trial: Trial, target: str, fakes: str, out: Path, format: str) -> No
         "verdict": "violated" if failures else "inconclusive" if trial.never else "holds",
         "points": trial.points,
         "histories": trial.histories,
+        "without_a_fault": trial.calm.outcome.status,
         "ends": dict(trial.ends),
         "failures": [document for document, _ in failures],
     }
@@ -210,11 +212,20 @@ def _answer(trial: Trial, target: str, fakes: str, out: Path, format: str) -> No
     else:
         fired = {str(kind): count for kind, count in trial.campaign.fired.most_common()}
         document |= {"seed": trial.campaign.seed, "fired": fired, "never": trial.never}
-    answer(format, document, "\n\n".join([_summary(trial), *(text for _, text in failures)]))
+    texts = [_summary(trial) + _calm(trial), *(text for _, text in failures)]
+    answer(format, document, "\n\n".join(texts))
     if failures:
         finish(DOES_NOT_HOLD)
     if trial.never:
         finish(INCONCLUSIVE)
+
+
+def _calm(trial: Trial) -> str:
+    """Said where the run without a fault is no success: is it meant to be none?"""
+    status, error = trial.calm.outcome.status, error_of(trial.calm.outcome)
+    if status == "done":
+        return ""
+    return f"\n  note  without a fault it ends {status}{': ' if error else ''}{error}"
 
 
 def _summary(trial: Trial) -> str:

@@ -10,7 +10,9 @@ from typing import cast
 
 from ...chaos.fakes import Fakes
 from .answers import Refusal
-from .targets import module_of
+from .targets import TARGETS, module_of
+
+_IN = "FILE.py or MODULE in which `def fakes(world)` stands, or either with :NAME"
 
 
 def fakes_of(given: str | None, module: str) -> Fakes | None:
@@ -18,7 +20,12 @@ def fakes_of(given: str | None, module: str) -> Fakes | None:
     if not given:
         return getattr(sys.modules[module], "fakes", None)
     source, name = fakes_named(given)
-    found = getattr(module_of(source), name, None)
+    try:
+        found = getattr(module_of(source), name, None)
+    except Refusal as refused:
+        what, _, fix = refused.message.partition("\n  fix  ")
+        known = _IN if fix == TARGETS else fix
+        raise Refusal(f"--fakes: {what}", known, code=refused.code) from refused
     if not callable(found):
         raise Refusal(f"--fakes: {source} has no function {name!r}", "def fakes(world): ...")
     return cast("Fakes", found)

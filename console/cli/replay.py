@@ -20,9 +20,9 @@ from ...chaos.telling import Happening, shown_at, tell
 from ...chaos.testing import subject_of
 from ...chaos.trial import Subject
 from ...chaos.wild_trial import again
-from .answers import DOES_NOT_HOLD, INCONCLUSIVE, answer, finish, say, with_format
+from .answers import DOES_NOT_HOLD, INCONCLUSIVE, Refusal, answer, finish, say, with_format
 from .fakes import fakes_named, fakes_of
-from .targets import module_of, one_workflow
+from .targets import AnyWorkflow, module_of, one_workflow
 
 
 @click.command()
@@ -41,9 +41,8 @@ def replay(file: Path, pytest: bool, step: bool, format: str) -> None:
     perdure replay book_twice_pay.replay.json --pytest > test_book.py
     """
     one = files.read(file)
-    workflow = one_workflow(one.target)
+    workflow, fakes = _loaded(file, one)
     module = workflow.fn.__module__
-    fakes = fakes_of(one.fakes, module)
     if pytest:
         text = files.as_test(one, module, workflow.qualname, _imported(one.fakes, fakes))
         answer(format, {"test": text}, text.rstrip())
@@ -66,6 +65,16 @@ def replay(file: Path, pytest: bool, step: bool, format: str) -> None:
         finish(INCONCLUSIVE)
     if says:
         finish(DOES_NOT_HOLD)
+
+
+def _loaded(file: Path, one: Saved) -> tuple[AnyWorkflow, Fakes | None]:
+    try:
+        workflow = one_workflow(one.target)
+        return workflow, fakes_of(one.fakes, workflow.fn.__module__)
+    except Refusal as refused:
+        what = refused.message.partition("\n  fix  ")[0]
+        fix = "run it in the folder where `perdure chaos` wrote it, or mend what does not load"
+        raise Refusal(f"{file} is of {one.target}: {what}", fix, code=refused.code) from refused
 
 
 def _imported(given: str, fakes: Fakes | None) -> tuple[str, str]:

@@ -25,7 +25,7 @@ from .answers import Refusal
 
 _LATER = re.compile(r"cannot import name '(\w+)' from 'perdure'")
 AnyWorkflow = Workflow[..., Any]
-_TARGET = "a target is file.py, file.py:workflow or package.module[:workflow]"
+TARGETS = "a target is file.py, file.py:workflow or package.module[:workflow]"
 
 
 class NoWorkflow(Refusal):
@@ -59,11 +59,11 @@ def module_of(source: str) -> ModuleType:
 def _loaded(source: str, target: str) -> ModuleType:
     path = Path(source)
     if source and path.is_dir():
-        raise Refusal(f"{source} is a folder", _TARGET)
+        raise Refusal(f"{source} is a folder", TARGETS)
     if source.endswith(".py"):
         return _from_file(path)
     if not all(part.isidentifier() for part in source.split(".")):
-        raise Refusal(f"there is no module {source!r}", _TARGET)
+        raise Refusal(f"there is no module {source!r}", TARGETS)
     return _import(source, target)
 
 
@@ -113,7 +113,7 @@ def _defined(module: ModuleType) -> list[AnyWorkflow]:
 
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise Refusal(f"there is no file {path}", _TARGET)
+        raise Refusal(f"there is no file {path}", TARGETS)
     path = path.resolve()
     name, folder = file_name(path)
     loaded = sys.modules.get(name)
@@ -137,7 +137,7 @@ def _import(name: str, target: str) -> ModuleType:
         raise Refusal(f"{where}{error}", "", code=error.code) from error
     except ModuleNotFoundError as error:
         if error.name is not None and (name + ".").startswith(error.name + "."):
-            raise Refusal(f"there is no module {name!r}", _TARGET) from error
+            raise Refusal(f"there is no module {name!r}", TARGETS) from error
         raise Refusal(_told(error, target), _how_to_see(target)) from error
     except (Exception, SystemExit) as error:
         word = _LATER.search(str(error))

@@ -14,13 +14,14 @@ from perdure.engine.store import Ambiguous
 from .stage import Stage
 
 LIVES: list[str] = []
+ENDLESS = "Eve"
 
 
 @idempotent
 async def work(name: str) -> str:
-    """Dies with its process, three times."""
+    """Dies with its process, three times; one name takes for ever once more."""
     LIVES.append(name)
-    if len(LIVES) <= 3:
+    if len(LIVES) <= (4 if name == ENDLESS else 3):
         await asyncio.sleep(10.0**6)
     return name
 
@@ -75,6 +76,26 @@ class Slow:
         await self._stage.store.suspect(session, execution)
 
 
+class Parting:
+    """The stage's store; a suspect that left with its session is let go only when it was claimed
+    once more under the next."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.engines: list[Engine] = []
+        self.let_go = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stage.store, name)
+
+    async def suspect(self, session: int, execution: int | None) -> None:
+        """Name it at once; say late that nobody is any more."""
+        self.let_go += execution is None
+        if execution is None and self.let_go == 1:
+            await self._stage.until(lambda: "e" in self.engines[0].worker.instances)
+        await self._stage.store.suspect(session, execution)
+
+
 @pytest.mark.parametrize("holds", [False, True])
 def test_a_suspect_goes_on_in_the_session_after_the_one_that_was_lost(holds: bool) -> None:
     """Neither it nor what was claimed with it is owned for ever by a worker that lets it lie."""
@@ -101,13 +122,29 @@ def test_a_late_answer_of_an_old_session_lets_no_suspect_of_the_new_one_lie() ->
     assert store.asked > 1, "it was a suspect, and named again"
 
 
-def thrice_killed() -> Stage:
+def test_a_suspect_that_is_claimed_again_while_it_is_let_go_does_not_lie() -> None:
+    """Its session is fenced during its call; in the next one it is a suspect once more."""
+    stage = thrice_killed(ENDLESS)
+    store: Any = Parting(stage)
+
+    async def last(engine: Engine) -> str:
+        store.engines.append(engine)
+        run = await engine.start(suspected(ENDLESS), id="e")
+        await stage.until(lambda: len(LIVES) == 4)
+        await stage.store.fence(engine.worker.session)
+        return await run.result()
+
+    assert stage.play(last, store=store) == ENDLESS
+    assert store.let_go > 1, "it was a suspect, and let go twice"
+
+
+def thrice_killed(name: str = "Ann") -> Stage:
     """A stage on which three processes have died of the same execution."""
     LIVES.clear()
     stage = Stage()
 
     async def begin(engine: Engine) -> None:
-        await engine.start(suspected("Ann"), id="e")
+        await engine.start(suspected(name), id="e")
         await stage.until(lambda: len(LIVES) == 1)
 
     def claimed(count: int) -> Any:
