@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from operator import length_hint
 from typing import Any
 
 import msgspec
@@ -248,24 +249,19 @@ def _insert_firsts(
         (*_row(m.id, m.append.records[0]), bytearray(m.append.previous), session) for m in firsts
     ]
     guilty: set[int] = set()
-    begin = 0
-    while begin < len(rows):
-        before = link.driver.total_changes
+    left = iter(rows)  # taken one by one: at an error those before it are written
+    while True:
         try:
-            link.many(_INSERT_AFTER, rows[begin:])
-            break
+            link.many(_INSERT_AFTER, left)
+            return guilty
         except sqlite3.IntegrityError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_NOTNULL:
                 raise
-            # Those before it are written; whoever comes behind it is tried again.
-            begin += link.driver.total_changes - before
-            member = firsts[begin]
+            member = firsts[len(firsts) - length_hint(left) - 1]
             seq = member.append.records[0].seq
             why = f"record {seq} does not follow the log, or the tenure is another's"
             results[member.index] = Appended(member.id, False, guard=Guard(member.id, why))
             guilty.add(member.index)
-            begin += 1
-    return guilty
 
 
 def _row(execution: int, record: Record) -> tuple[Any, ...]:

@@ -45,7 +45,6 @@ def taken_for_written(patches: Patches) -> None:
     there = "SELECT 1 FROM log WHERE execution = ? AND seq = ?"
     taken = f"""\
             if link.rows("{there}", (member.id, seq)):
-                begin += 1
                 continue
 """
     patches.code(sqlite_append, "_insert_firsts", (seq, seq + taken))

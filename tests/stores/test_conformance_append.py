@@ -137,6 +137,22 @@ async def test_one_bad_append_among_100_leaves_99_committed(lab: Lab, poison: st
     assert (await lab.write(guilty, guilty.record())).ok
 
 
+async def test_each_of_several_misfits_in_a_batch_is_named_and_nobody_else(lab: Lab) -> None:
+    """At its beginning, at its end, two side by side; with records behind the first one."""
+    me = await lab.session()
+    all = [await lab.owned(me, f"k{number}") for number in range(9)]
+    wrong = (0, 3, 4, 8)
+    for number in wrong:
+        all[number].head = b"?" * 16
+    batch = [one.append(one.record(), lab.record(b"", 2, 1, Kind.FIRED)) for one in all]
+    results = await lab.store.append(me, batch)
+    assert [n for n, result in enumerate(results) if result.guard] == list(wrong)
+    assert [result.ok for result in results] == [n not in wrong for n in range(9)]
+    assert [await lab.seqs(one) for one in all] == [
+        [0] if n in wrong else [0, 1, 2] for n in range(9)
+    ]
+
+
 # --- mail against park and finish ---------------------------------------------------------------
 
 
