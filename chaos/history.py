@@ -29,6 +29,7 @@ from ..engine.worker import Worker
 from ..engine.world import World
 from ..model.errors import ExecutionFinished, NoSuchExecution
 from ..model.language.waits import Signal
+from ..specs.binding import Binding
 from ..specs.ledger import Ledger, Sent
 from ..specs.oracle import Broken, Oracle, Rows
 from .faults import Fault, Kind, Point
@@ -251,7 +252,7 @@ class History:
         made = flow.outside(self.gate) if flow.outside else None
         self.outside = made or Outside(flow.answers, flow.plain)
         self.outcome = Outcome(self.gate, self.outside.ledger)
-        self._oracle = Oracle()
+        self._oracle, self._binding = Oracle(), Binding()
         self._eye = sqlite3.connect(path, isolation_level=None)
         self._eye.row_factory = sqlite3.Row
         self._settled = False
@@ -341,7 +342,9 @@ class History:
 
     def judge(self, point: str) -> None:
         """Ask the oracle about this durable point, and see whether the execution has settled."""
-        self._note(self._oracle.judge(self._rows(), self.outside.ledger), point)
+        rows, ledger = self._rows(), self.outside.ledger
+        self._note(self._oracle.judge(rows, ledger), point)
+        self._note(self._binding.judge(rows, ledger), point)
         execution = self._execution()
         if not self._settled and execution is not None and _settled(execution):
             self._settled = True

@@ -22,6 +22,7 @@ from ..model.errors import ExecutionFinished, NoSuchExecution
 from ..model.language.calls import taken
 from ..model.language.workflows import Workflow
 from ..model.values import codec
+from ..specs.binding import Binding
 from ..specs.ledger import Ledger, Sent
 from ..specs.oracle import Broken, Oracle, Rows
 from .choices import Source, Tape
@@ -124,7 +125,7 @@ class WildHistory:
             names[flow.name] += 1
             self._flows[f"{flow.name}-{names[flow.name]}"] = flow
         self._outsides = {key: self._receivers(flow) for key, flow in self._flows.items()}
-        self._oracle = Oracle()
+        self._oracle, self._binding = Oracle(), Binding()
         self._processes: list[WildProcess] = []
         self._living: list[WildProcess] = []  # of them, those that may still do something
         self._client = QuickLoop(self.time)
@@ -260,6 +261,7 @@ class WildHistory:
         if self._told:
             self._tell_records(rows)
         self._note(self._oracle.judge(rows, ledger), point)
+        self._note(self._binding.judge(rows, ledger), point)
         stopped = [p for p in self._living if p.stopped and not p.asleep]
         if stopped:
             fenced = {row["worker"] for row in rows["session"] if row["fenced"] is not None}

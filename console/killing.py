@@ -27,7 +27,6 @@ from typing import Any
 import msgspec
 
 from ..chaos.kills import Fate, Moment, fates
-from ..engine.audit import audit
 from ..engine.client import enqueue
 from ..engine.errors import StoreUnavailable
 from ..engine.sqlite import SqliteStore
@@ -36,6 +35,7 @@ from ..engine.store import ExecutionRow
 from ..model.compiler import compile_workflow
 from ..model.program import Program
 from ..model.values import codec
+from .audits import audit
 from .demo.crew import Crew, GivenUp, interruptible
 from .demo.ledger import End, OrderEnd, Totals, Verdict, judge, totals
 from .demo.main import Server

@@ -8,10 +8,13 @@ way a choice went is in the record.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+_SPAN = re.compile(r"(-?)P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
 _SCOPES = ("in", "ending")  # read and put back by parallel branches: no cause between them
 
 
@@ -80,8 +83,10 @@ class Game:
             raise Lawless(f"{self._told(number)['name']!r} takes a token from {missing}")
         return [self.marking[p] for p in places if self.net.kinds[p] not in _SCOPES]
 
-    def fire(self, number: int, seq: int, at: int, body: Mapping[str, Any]) -> None:
-        """Fire what record `seq` says; raises `Lawless`."""
+    def fire(
+        self, number: int, seq: int, at: int, body: Mapping[str, Any]
+    ) -> list[Mapping[str, Any]]:
+        """Fire what record `seq` says; the transitions that were gone through. `Lawless`."""
         told = self._told(number)
         cause = 1 << seq
         for token in self.taken(number):
@@ -93,12 +98,23 @@ class Game:
                 given.setdefault(bound, body[name])
         exits = list(body.get("p", ()))
         env: dict[str, Any] = {}
+        gone = [told]
         pending = self._move(told, env, cause, at, given, seq, body.get("k", ""))
         while pending:
             told = self._way_out(pending, exits)
+            gone.append(told)
             pending = self._move(told, env, cause, at, given, seq, "")
         if exits:
             raise Lawless(f"record {seq} has {len(exits)} exits too many")
+        return gone
+
+    def moment(self, site: str, token: Token) -> int:
+        """When a timer that a token waits for is due, in microseconds since 1970."""
+        told = self.net.sites[site]
+        given = token.frame[told["arguments"][0][1]]
+        if told["target"] in ("at", "sleep_until"):
+            return round(datetime.fromisoformat(given).timestamp() * 1e6)
+        return token.at + _microseconds(given)
 
     def _told(self, number: int) -> Mapping[str, Any]:
         if not 0 <= number < len(self.net.transitions):
@@ -172,6 +188,15 @@ class Game:
         elif op == "forget":
             self.forgotten |= {entry.key for entry in stack}
             self.stacks[name] = []
+
+
+def _microseconds(span: str) -> int:
+    match = _SPAN.fullmatch(span)
+    if match is None:
+        raise Lawless(f"{span!r} is no span of time")
+    sign, days, hours, minutes, seconds = match.groups()
+    whole = timedelta(int(days or 0), float(seconds or 0), 0, 0, int(minutes or 0), int(hours or 0))
+    return 0 if sign else whole // timedelta(microseconds=1)
 
 
 def popped(stack: list[Entry], key: str) -> list[Entry]:

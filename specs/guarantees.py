@@ -55,6 +55,12 @@ PROVED = Evidence(
     "for every run of the protocol, by induction; that the code follows it is tested, not proved",
     "perdure prove",
 )
+BOUND = Evidence(
+    Kind.TESTED,
+    "every log, with what happened outside, is told to that protocol, which refuses what it does "
+    "not permit: in every history here, and afterwards by `perdure audit`",
+    "python -m pytest tests/specs/test_binding.py",
+)
 MUTANTS = Evidence(
     Kind.TESTED,
     "mistakes planted in the engine, each caught again where it was found",
@@ -80,9 +86,9 @@ GUARANTEES = (
         "An irreversible call lands at most once for each time the workflow reaches it.",
         "A receiver that acts twice on one request, and a call of a fenced worker that the "
         "receiver cannot refuse, are outside. Idempotent calls may be made again, with one key.",
-        (PROVED, CHECKED, ENUMERATED, KILLED, MUTANTS),
+        (PROVED, BOUND, CHECKED, ENUMERATED, KILLED, MUTANTS),
         (RECEIVER, DISK, PERSON),
-        (Rule.INTENT_FIRST, Rule.ONE_CALL, Rule.ONE_LANDING),
+        (Rule.INTENT_FIRST, Rule.ONE_CALL, Rule.ONE_LANDING, Rule.PROTOCOL),
         ("intent first", "called once", "irreversible once", "one stands"),
     ),
     Guarantee(
@@ -90,7 +96,7 @@ GUARANTEES = (
         "What was accepted is kept: a started execution goes on after any crash, and a message "
         "is consumed by exactly one record or visibly unread.",
         "Accepted means that the call which started or sent it has returned.",
-        (PROVED, ENUMERATED, KILLED, POWER, MUTANTS),
+        (PROVED, BOUND, ENUMERATED, KILLED, POWER, MUTANTS),
         (DISK,),
         (Rule.NO_LOSS, Rule.CONSUMED_ONCE, Rule.CLOSED),
         ("message kept", "taken once", "mail wakes", "end told", "timer wakes"),
@@ -100,7 +106,7 @@ GUARANTEES = (
         "A log is append-only and without gaps; its records are firings of the compiled net, in "
         "an order that tenures and times follow.",
         "The order between parallel branches is free until one of them is recorded.",
-        (PROVED, ENUMERATED, MUTANTS),
+        (PROVED, BOUND, ENUMERATED, MUTANTS),
         (DISK,),
         (Rule.APPEND_ONLY, Rule.GAPLESS, Rule.CHAIN, Rule.ORDER, Rule.FIRING),
         ("gapless", "append only", "one record", "tenures never fall"),
@@ -110,9 +116,9 @@ GUARANTEES = (
         "A worker that was fenced appends nothing more, however long it was stopped.",
         "What it had already sent to a receiver is on its way; `effect_order()` lets a receiver "
         "refuse it.",
-        (PROVED, ENUMERATED, KILLED, MUTANTS),
+        (PROVED, BOUND, ENUMERATED, KILLED, MUTANTS),
         (DISK,),
-        (Rule.FENCED,),
+        (Rule.FENCED, Rule.PROTOCOL),
         ("fenced silent", "tenure in force", "owner alive"),
     ),
     Guarantee(
@@ -120,7 +126,7 @@ GUARANTEES = (
         "A call that may or may not have landed is in doubt. It is settled by its probe, by its "
         "own late answer or by a person, and until then neither repeated nor undone.",
         "A step without a probe waits for a person.",
-        (PROVED, ENUMERATED, KILLED, MUTANTS),
+        (PROVED, BOUND, ENUMERATED, KILLED, MUTANTS),
         (RECEIVER, PERSON),
         (Rule.ONE_CALL, Rule.OUTSIDE, Rule.EFFECTS),
         ("settled", "closed is dead", "called once"),
@@ -130,16 +136,16 @@ GUARANTEES = (
         "When a saga fails or is cancelled, everything committed in it is undone once, in reverse "
         "causal order; past its pivot it goes forward instead.",
         "An undo that fails for good stays on the desk, and those before it wait.",
-        (PROVED, CHECKED, ENUMERATED, KILLED, MUTANTS),
+        (PROVED, BOUND, CHECKED, ENUMERATED, KILLED, MUTANTS),
         (RECEIVER, DISK),
-        (Rule.UNDO, Rule.CLOSED),
+        (Rule.UNDO, Rule.CLOSED, Rule.PROTOCOL),
         ("undone once", "undo after landing", "undo order", "pivot", "cleared"),
     ),
     Guarantee(
         "never early",
         "A timer fires when the database's clock has passed its moment, across crashes too.",
         "How much later it fires is not promised: it depends on workers that live.",
-        (PROVED, ENUMERATED, MUTANTS),
+        (PROVED, BOUND, ENUMERATED, MUTANTS),
         ("the database's clock is the time",),
         (Rule.DUE,),
         ("timer due",),
@@ -148,7 +154,7 @@ GUARANTEES = (
         "told is durable",
         "An answer, a result and a status are told only when the record that says so is durable.",
         "Logs and telemetry of a step leave before it, marked as attempts.",
-        (PROVED, ENUMERATED, POWER),
+        (PROVED, BOUND, ENUMERATED, POWER),
         (DISK,),
         (Rule.STATUS, Rule.OUTSIDE),
         ("durable past", "written once", "landed stands"),

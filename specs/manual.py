@@ -26,7 +26,8 @@ OUTSIDE = (
     "Clocks and leases: they only decide when somebody fences.",
     "Sagas inside sagas are one saga here: the one that holds their effects in the end.",
     "Retention, forks, migrations, queues and children.",
-    "That the code is this protocol: its logs are judged by the audit and the oracle, not by this.",
+    "That the code is this protocol: its logs are told to it, step by step (`perdure audit`, and "
+    "every history of the crash tests), which is as much as was looked at.",
 )
 
 

@@ -15,11 +15,9 @@ what the engine believes is not asked. What is judged, rule by rule (`Rule`), ov
 from __future__ import annotations
 
 import json
-import re
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
 from operator import is_
@@ -48,7 +46,6 @@ _WITHOUT_EFFECT = ("pure", "observe")
 _WITH_INTENT = ("compensatable", "irreversible")
 _FINAL = ("done", "failed", "cancelled")
 _HEADER = struct.Struct(">BIIBiq")
-_SPAN = re.compile(r"(-?)P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
 
 
 class Rule(StrEnum):
@@ -71,6 +68,7 @@ class Rule(StrEnum):
     OUTSIDE = "what is recorded as landed did land, with this result"
     STATUS = "the status is what the records lead to"
     CLOSED = "nothing is open at the end"
+    PROTOCOL = "every step is one of the proved protocol"  # said by binding.py
 
 
 class Broken(NamedTuple):
@@ -183,13 +181,7 @@ class _History:
     def _due(self, told: Mapping[str, Any], number: int, row: Row) -> Iterator[Broken]:
         if told["kind"] != "due" or self.game is None:
             return
-        site = self.net.sites[told["site"]]
-        token = self.game.taken(number)[0]
-        given = token.frame[site["arguments"][0][1]]
-        if site["target"] in ("at", "sleep_until"):
-            due = round(datetime.fromisoformat(given).timestamp() * 1e6)
-        else:
-            due = token.at + _microseconds(given)
+        due = self.game.moment(told["site"], self.game.taken(number)[0])
         if row["at"] < due:
             yield self._broken(Rule.DUE, f"record {row['seq']} came {due - row['at']} us early")
 
@@ -399,12 +391,3 @@ def _genesis(row: Row) -> bytes:
 def _chained(head: bytes, row: Row) -> bytes:
     numbers = (row["seq"], row["tenure"], row["kind"], row["transition"], row["at"])
     return blake2b(head + _HEADER.pack(1, *numbers) + row["body"], digest_size=16).digest()
-
-
-def _microseconds(span: str) -> int:
-    match = _SPAN.fullmatch(span)
-    if match is None:
-        raise Lawless(f"{span!r} is no span of time")
-    sign, days, hours, minutes, seconds = match.groups()
-    whole = timedelta(int(days or 0), float(seconds or 0), 0, 0, int(minutes or 0), int(hours or 0))
-    return 0 if sign else whole // timedelta(microseconds=1)

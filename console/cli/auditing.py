@@ -1,6 +1,4 @@
-"""`audit`: judge stored histories and say what is wrong. The judge, and no verb, is
-engine/audit.py.
-"""
+"""`audit`: judge stored histories, say what is wrong. No judge is here: see console/audits.py."""
 
 from __future__ import annotations
 
@@ -9,12 +7,14 @@ from typing import Any
 import click
 
 from ...engine.audit import Audited
-from ...engine.audit import audit as judged
 from ...engine.store import ExecutionRow, Store
 from .. import view
+from ..audits import audit as judged
 from .answers import DOES_NOT_HOLD, answer, asynchronously, finish, watched, with_db, with_format
 from .opening import opened
 from .tables import table
+
+FINE = "chains whole, every firing legal, every log a run of the protocol"
 
 
 @click.command()
@@ -22,7 +22,8 @@ from .tables import table
 @with_db
 @with_format()
 def audit(ids: tuple[str, ...], db: str, format: str) -> None:
-    """Verify stored histories: hash chain, legal firings of the net, messages, ledger.
+    """Verify stored histories: hash chain, legal firings of the net, messages, ledger; and each log
+    as a run of the protocol that `perdure prove` proves.
 
     Without --id also the file itself, page by page. No user code is loaded and nothing is repaired.
     Records cut off at the end without a trace in row, messages or ledger cannot be missed.
@@ -48,7 +49,7 @@ def audit(ids: tuple[str, ...], db: str, format: str) -> None:
     }
     columns = ("id", "kind", "seq", "says")
     told = f"{document['executions']} histories with {document['records']} records: "
-    told += f"problems: {len(problems)}" if problems else "chains whole, every firing legal"
+    told += f"problems: {len(problems)}" if problems else FINE
     rows = table(columns, [[p[c] for c in columns] for p in problems])
     answer(format, document, f"{rows}\n\n{told}" if problems else told)
     if problems:

@@ -24,11 +24,11 @@ from typing import Any
 
 import msgspec
 
-from ...engine.audit import audit
 from ...engine.sqlite import SqliteStore
 from ...engine.store import EffectRow
 from ...model.analysis import Report, check
 from ...model.compiler import compile_workflow
+from ..audits import audit
 from .crew import Crew
 from .ledger import End, OrderEnd, Totals, Verdict, judge, totals
 from .moments import PIVOT, Moment

@@ -204,6 +204,21 @@ def park(w: Words, s: State, worker: Term, e: Term, wakes: Term, wake: Term) -> 
     })  # fmt: skip
 
 
+def release(w: Words, s: State, worker: Term, e: Term) -> Step:
+    """A worker that ends lets go of an execution that somebody is to take over at once."""
+    needs = [
+        Need("the worker holds the execution", s.held(worker, e) > 0),
+        w.guard("fence", "its session is not fenced", w.no(s.fenced(worker))),
+        w.guard("tenure", "its tenure is in force",
+                in_force(w, s, worker, e, s.held(worker, e))),
+    ]  # fmt: skip
+    return Step(needs, {
+        "owned": w.put(s.owned, (e,), False),
+        "wakes": w.put(s.wakes, (e,), True),
+        "wake": w.put(s.wake, (e,), _sooner(w, s, e, True)),
+    })  # fmt: skip
+
+
 ACTIONS = (
     Action("register", "S", register, "{0} starts"),
     Action("claim", "SEB", claim, "{0} takes {1} over"),
@@ -215,4 +230,5 @@ ACTIONS = (
     Action("reject", "T", reject, "{0} is rolled back"),
     Action("apply", "T", apply, "{0} commits"),
     Action("park", "SEBI", park, "{0} lets go of {1}, which waits"),
+    Action("release", "SE", release, "{0} ends and lets go of {1}"),
 )

@@ -7,6 +7,7 @@ else's choice (runs.py, specs/trace.py); no solver is needed here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import product
 from typing import NamedTuple
 
@@ -121,6 +122,11 @@ class Play:
             ("wakes", (e,), True),
         ):  # fmt: skip
             self.set(name, key, value)
+
+    def drop(self, sort: str, thing: Term) -> None:
+        """Ask nothing more of a thing to which nothing can happen any more."""
+        with suppress(ValueError):
+            self.logic.things[sort].remove(thing)
 
     def set(self, name: str, key: tuple[Term, ...], value: Term) -> None:
         """Say what a fact is, of a thing that was just added."""

@@ -185,6 +185,8 @@ LIVES = {
     "claim s2 e1 yes; write other r2 s2 e1",
     "steps without an intent": f"f1 plain; f2 transactional; {_BEGIN}; ask_plain s1 f1; "
     "write fired r1 s1 f1; write written r2 s1 f2",
+    "a worker that ends": f"{_BEGIN}; write other r1 s1 e1; release s1 e1; register s2; "
+    "claim s2 e1 yes; write finish r2 s2 e1",
     "a message": f"root hears x1; {_BEGIN}; park s1 e1 no 0; send x1; claim s1 e1 yes; "
     "write consume r1 s1 x1; send x2; read_mail s1 e1",
     "two timers": f"{_BEGIN}; write arm r1 s1 d1; write arm r2 s1 d2; park s1 e1 yes 5; tick 6; "

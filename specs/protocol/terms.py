@@ -57,6 +57,7 @@ class State:
 
     def __init__(self, tables: Mapping[str, Table]) -> None:
         self.tables = dict(tables)
+        vars(self).update(self.tables)
 
     def __getattr__(self, name: str) -> Table:
         try:

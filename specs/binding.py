@@ -1,0 +1,129 @@
+"""Binds model and code: stored logs, and what happened outside, are told to the proved protocol.
+
+`Binding` reads one database at every durable point, beside the oracle, and takes nothing for
+granted; `check` reads one log afterwards (`perdure audit`), when nobody can say any more what
+happened outside. How a record is told is in `trace.py`; no rule of the protocol is written here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from .game import Lawless, Net
+from .ledger import Ledger
+from .oracle import Broken, Row, Rows, Rule
+from .protocol.plain import Refused
+from .trace import Trace, Unbound
+
+_WITH_INTENT = ("compensatable", "irreversible")
+
+
+class _Watched:
+    """One execution, as far as it was read."""
+
+    def __init__(self, row: Row, net: Net) -> None:
+        self.id, self.key = row["id"], row["key"]
+        self.trace = Trace(net, watched=True)
+        self.fenced: set[int] = set()
+        self.read = self.mail = 0
+        self.refused = False
+
+
+class Binding:
+    """Tells what is stored, and what happened outside, as it comes."""
+
+    def __init__(self) -> None:
+        self._watched: dict[int, _Watched] = {}
+        self._seen = [0, 0, 0]  # calls, landings, undos
+
+    def judge(self, rows: Rows, ledger: Ledger) -> list[Broken]:
+        """Read a durable point; of an execution that was refused nothing more is said."""
+        nets = {row["net"]: row["body"] for row in rows["definition"]}
+        for row in rows["execution"]:
+            if row["id"] not in self._watched:
+                net = Net(json.loads(nets[row["net"]])["net"])
+                self._watched[row["id"]] = _Watched(row, net)
+        found = list(self._outside(ledger))
+        for row in rows["execution"]:
+            found += self._told(self._watched[row["id"]], lambda w, row=row: _read(w, row, rows))
+        return found
+
+    def _outside(self, ledger: Ledger) -> Iterator[Broken]:
+        """Calls, landings and undos since then; the ledger's lists only grow."""
+        by_key = {watched.key: watched for watched in self._watched.values()}
+        parts = ledger.calls, ledger.landings, ledger.undos
+        for part, seen, tell in zip(parts, self._seen, _TELLS, strict=True):
+            for each in part[seen:]:
+                watched = by_key.get(each.execution)
+                if watched is not None:
+                    yield from self._told(watched, lambda w, tell=tell, each=each: tell(w, each))
+        self._seen = [len(part) for part in parts]
+
+    def _told(self, watched: _Watched, tell: Callable[[_Watched], None]) -> list[Broken]:
+        if watched.refused:
+            return []
+        try:
+            tell(watched)
+        except (Refused, Unbound, Lawless) as why:
+            watched.refused = True
+            return [Broken(Rule.PROTOCOL, watched.key, str(why))]
+        return []
+
+
+def _called(watched: _Watched, call: Any) -> None:
+    site = watched.trace.net.sites.get(call.site)
+    if call.role == "step" and site is not None and site["effect"] in _WITH_INTENT:
+        watched.trace.called(call.site, call.key)
+
+
+def _landed(watched: _Watched, landing: Any) -> None:
+    if landing.key in watched.trace.intents:
+        watched.trace.landed(landing.key)
+
+
+def _undone(watched: _Watched, undo: Any) -> None:
+    if undo.key in watched.trace.intents:
+        watched.trace.undone(undo.key)
+
+
+_TELLS = (_called, _landed, _undone)
+
+
+def _read(watched: _Watched, row: Row, rows: Rows) -> None:
+    """What changed in the database: one commit did it, so the order in which it is told is free."""
+    trace = watched.trace
+    for session in rows["session"]:
+        if session["fenced"] is not None and session["id"] not in watched.fenced:
+            watched.fenced.add(session["id"])
+            trace.fenced(session["id"])
+    if row["owner"] is not None and row["tenure"] > trace.tenure:
+        trace.claimed(row["owner"], row["tenure"])
+    messages = [m for m in rows["message"] if m["execution"] == watched.id]
+    for message in messages[watched.mail :]:
+        trace.arrived(message["number"], message["channel"])
+    watched.mail = len(messages)
+    log = [record for record in rows["log"] if record["execution"] == watched.id]
+    for record in log[watched.read :]:
+        trace.record(record, json.loads(record["body"]))
+    watched.read = len(log)
+    trace.compare({m["number"] for m in messages if m["consumed_at"] is None})
+    if row["owner"] is None:
+        trace.released(row["wake_at"], row["updated"])
+
+
+def check(
+    net: Mapping[str, Any], records: Sequence[Row], messages: Sequence[Row]
+) -> Iterator[tuple[int | None, str]]:
+    """Where a log that lies there is refused, and why; nothing if it is a run of the protocol."""
+    trace = Trace(Net(net), watched=False)
+    seq: int | None = None
+    try:
+        for message in messages:
+            trace.arrived(message["number"], message["channel"])
+        for record in records:
+            seq = record["seq"]
+            trace.record(record, json.loads(record["body"]))
+    except (Refused, Unbound, Lawless) as why:
+        yield seq, str(why)
