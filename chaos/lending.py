@@ -16,7 +16,7 @@ from typing import Any, cast
 class _Lent:
     """A connection as its borrower sees it. `made` are the settings that were made on it before."""
 
-    def __init__(self, pool: Pool, real: sqlite3.Connection, made: set[str], known: bool) -> None:
+    def __init__(self, pool: Pool, real: sqlite3.Connection, made: dict[str, str], known: bool) -> None:
         self._pool, self._real, self._closed, self._known = pool, real, False, known
         self._made = made
         self.execute: Any = self._set_up
@@ -26,13 +26,14 @@ class _Lent:
     def _set_up(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         """The statements that come first are settings; one that was made and says nothing is not
         made again: SQLite compiles all statements of a connection anew after it."""
+        name, sets, _ = sql.partition(" = ")
         if not sql.startswith("PRAGMA"):
             self.execute = self._real.execute
-        elif sql in self._made:
+        elif sets and self._made.get(name) == sql:
             return self._real.cursor()
         cursor = self._real.execute(sql, parameters)
-        if " = " in sql and cursor.description is None:
-            self._made.add(sql)
+        if sets and cursor.description is None:
+            self._made[name] = sql
         return cursor
 
     def __getattr__(self, name: str) -> Any:
@@ -64,7 +65,7 @@ class Pool:
         self._path = path
         self._free: list[sqlite3.Connection] = []
         self._all: list[sqlite3.Connection] = []
-        self._made: dict[sqlite3.Connection, set[str]] = {}
+        self._made: dict[sqlite3.Connection, dict[str, str]] = {}
 
     def lend(self) -> sqlite3.Connection:
         """A connection that nobody else has."""
@@ -80,7 +81,7 @@ class Pool:
                 cached_statements=500,
             )
             self._all.append(real)
-            self._made[real] = set()
+            self._made[real] = {}
         return cast("sqlite3.Connection", _Lent(self, real, self._made[real], known))
 
     def take_back(self, real: sqlite3.Connection) -> None:
