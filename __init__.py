@@ -70,7 +70,7 @@ _LATER = {"Engine": ".engine.client", "Run": ".engine.client", "Tx": ".engine.tr
 
 
 def __getattr__(name: str) -> Any:
-    """Load what needs SQLAlchemy at its first use."""
+    """Load what needs a database at its first use."""
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_LATER[name], __name__), name)

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from ..engine.world import Invocation
-from ..model.language.ambient import EFFECT_KEY, EFFECT_ORDER
+from ..model.language.ambient import CALLED
 from ..model.language.effects import Effect as Class
 from ..model.language.steps import Step
 from ..model.program import Program
@@ -27,7 +27,7 @@ from .faults import Boundary, Edge, Kind
 from .guard import Unsafe, guarded
 from .lines import stepping
 from .outside import KeyClosed, Outside, Request
-from .ports import Gate
+from .ports import Breaks
 from .simulation import NothingLeft, SimLoop, Time, run
 
 _WITHOUT_EFFECT = (Class.PURE, Class.OBSERVE)
@@ -81,7 +81,7 @@ def _function(key: Any) -> Any:
 class Bodies(Outside):
     """All receivers of one history; `world` is what their bodies do it to."""
 
-    def __init__(self, program: Program, gate: Gate) -> None:
+    def __init__(self, program: Program, gate: Breaks) -> None:
         super().__init__({})
         self.program, self.gate = program, gate
         self.world = World(lambda effect: self.noted(effect.name, effect.where))
@@ -136,6 +136,8 @@ class Bodies(Outside):
                 return await super().within(invocation)
         except (Unsafe, NothingLeft) as did:
             raise self._refused(invocation, did) from None
+        finally:
+            CALLED.set(None)
 
     def _refused(self, invocation: Invocation, did: BaseException) -> Exception:
         said = "waits for something outside" if isinstance(did, NothingLeft) else str(did)
@@ -232,8 +234,7 @@ def _unseen(request: Performed) -> None:
 def _around(invocation: Invocation) -> None:
     """Set what surrounds a body."""
     step = invocation.step
-    EFFECT_KEY.set(invocation.key)
-    EFFECT_ORDER.set(invocation.order)
+    CALLED.set((invocation.key, invocation.order))
     HERE.set(Here(invocation.site, step.name, str(step.effect), invocation.key))
 
 

@@ -15,18 +15,22 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Container, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..model.compiler import compile_workflow
+from ..model.language.effects import Effect
+from ..model.language.steps import Step
 from .choices import Dice, Replay, Shrinker, Source
 from .databases import Database, SqliteDatabase
-from .faults import Kind
 from .history import Flow
-from .troubles import KINDS, Trouble, Woe
+from .troubles import EVERYWHERE, Woe, fitting
 from .wild_history import WildOutcome, play, workflow_of
+
+Player = Callable[[Sequence[Flow], Database, Source, bool], WildOutcome]
+"""Plays one history by the choices of a source; told in words, or not."""
 
 FIRINGS_MIN = 5
 FAIRLY_MANY = 2_000
@@ -111,16 +115,28 @@ class Report:
 class Campaign:
     """Plays histories of flows over one database, and remembers what has been counted."""
 
-    def __init__(self, flows: Sequence[Flow], database: Database, seed: int | str) -> None:
+    def __init__(
+        self,
+        flows: Sequence[Flow],
+        database: Database,
+        seed: int | str,
+        player: Player = play,
+        expected: Sequence[Woe] | None = None,
+    ) -> None:
         self._flows, self._database, self._seed = flows, database, seed
-        self.report = Report(seed, possible(flows))
+        self._player = player
+        self.report = Report(seed, possible(flows) if expected is None else expected)
         self._seen: set[int] = set()
+
+    def dice(self, number: int) -> Source:
+        """Where the choices of a history come from."""
+        return Dice(f"{self._seed}:{number}")
 
     def play(self, source: Source) -> WildOutcome:
         """One history, counted."""
         report = self.report
         begun = time.process_time()
-        outcome = play(self._flows, self._database, source)
+        outcome = self._player(self._flows, self._database, source, False)
         report.histories += 1
         if report.histories % _COLLECT_EVERY == 0 and not gc.isenabled():
             sweep()
@@ -138,7 +154,7 @@ class Campaign:
     def run(self, histories: int, failures_max: int = 1) -> Report:
         """Play so many, until so many have failed."""
         for number in range(histories):
-            outcome = self.play(Dice(f"{self._seed}:{number}"))
+            outcome = self.play(self.dice(number))
             if outcome.wrong:
                 self.report.failures.append(self.explain(outcome.choices, outcome.wrong))
                 if len(self.report.failures) >= failures_max:
@@ -150,7 +166,7 @@ class Campaign:
         kind = _kind(wrong[0])
 
         def fails(choices: tuple[int, ...]) -> tuple[int, ...] | None:
-            outcome = play(self._flows, self._database, Replay(choices))
+            outcome = self._player(self._flows, self._database, Replay(choices), False)
             same = any(_kind(what) == kind for what in outcome.wrong)
             return outcome.choices if same else None
 
@@ -161,7 +177,7 @@ class Campaign:
 
     def replay(self, choices: Sequence[int]) -> WildOutcome:
         """Play the history of a list of choices again, and tell it."""
-        return play(self._flows, self._database, Replay(choices), told=True)
+        return self._player(self._flows, self._database, Replay(choices), True)
 
 
 def campaign(
@@ -188,17 +204,24 @@ def replay(flows: Sequence[Flow], choices: Sequence[int], folder: Path | None = 
     return Failure(1, tuple(choices), outcome.choices, outcome.wrong, story)
 
 
-def possible(flows: Sequence[Flow]) -> list[Woe]:
-    """The kinds of trouble that these workflows can meet at all."""
-    steps = [s for f in flows for s in compile_workflow(workflow_of(f)).steps.values()]
-    absent: set[Woe] = set()
-    if not any(step.timeout for step in steps):
-        absent.add(Kind.HANGS)
-    if not any(step.probe_step for step in steps):
-        absent |= {Trouble.PROBE_IN_DOUBT, Trouble.PROBE_LATE}
-    if not any(flow.messages for flow in flows):
-        absent |= {Trouble.MESSAGE_TWICE, Trouble.MESSAGE_LATE}
-    return [kind for kind in KINDS if kind not in absent]
+def possible(flows: Sequence[Flow], called: Container[str] | None = None) -> list[Woe]:
+    """The kinds of trouble that these workflows can meet at all, if they call these sites (all)."""
+    natures: set[str] = set(EVERYWHERE)
+    for flow in flows:
+        for site, step in compile_workflow(workflow_of(flow)).steps.items():
+            if called is None or site in called:
+                natures |= _met(step)
+        if flow.messages:
+            natures.add("message")
+    return fitting(natures)
+
+
+def _met(step: Step[..., Any]) -> set[str]:
+    """What is met around a call of a step."""
+    if step.effect is Effect.TRANSACTIONAL:
+        return {"transactional", "locked", "own commit"}
+    asked = {"question"} if step.probe_step is not None else set[str]()
+    return asked | {"call in time" if step.timeout else "call"}
 
 
 @contextmanager

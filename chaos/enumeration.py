@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..specs.oracle import Broken
+from ..specs.oracle import Broken, Rule
 from .faults import Boundary, Fault, Kind, Point, single_faults
 from .history import Flow, Outcome, play, template
 
@@ -106,14 +106,18 @@ def hunt(flow: Flow, folder: Path) -> Catch | None:
     """Play a flow's histories until the oracle objects to one; None when it objects to none."""
     empty = template(folder, flow)
     calm = play(flow, empty, folder)
-    if calm.broken:
-        return Catch("no fault", None, calm.broken[0], calm.broken_at, 1)
+    if found := _ruled(calm):
+        return Catch("no fault", None, found[0], calm.broken_at, 1)
     for number, fault in enumerate(single_faults(calm.points), 2):
         outcome = play(flow, empty, folder, fault)
-        if outcome.broken:
-            first = outcome.broken[0]
-            return Catch(str(fault.boundary), fault.kind, first, outcome.broken_at, number)
+        if found := _ruled(outcome):
+            return Catch(str(fault.boundary), fault.kind, found[0], outcome.broken_at, number)
     return None
+
+
+def _ruled(outcome: Outcome) -> list[Broken]:
+    """What the oracle says; the protocol's word (`specs/binding.py`) is not its own."""
+    return [broken for broken in outcome.broken if broken.rule is not Rule.PROTOCOL]
 
 
 def enumerate_flow(flow: Flow, folder: Path, plan: Plan = single_faults) -> Enumeration:

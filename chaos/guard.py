@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any
 
 _REFUSED = {
@@ -38,11 +39,36 @@ class Unsafe(BaseException):
 
 
 class _Watch:
-    """Whether the user's code runs now, and what it did."""
+    """One run of the user's code, and what it did."""
 
-    active = False
-    installed = False
     did: str = ""
+
+
+_RUNNING: ContextVar[_Watch | None] = ContextVar("RUNNING", default=None)
+
+
+class _Changed:
+    """What is changed in Python while the user's code runs, however many runs lie in one another:
+    a transaction of one simulated process may be open while a body of another runs.
+    """
+
+    hooked = False
+    runs = 0
+    sleep, start = staticmethod(time.sleep), threading.Thread.start
+
+    def __enter__(self) -> None:
+        if not _Changed.hooked:  # a hook can never be taken away
+            sys.addaudithook(_hook)
+            _Changed.hooked = True
+        if not _Changed.runs:
+            _Changed.sleep, _Changed.start = staticmethod(time.sleep), threading.Thread.start
+            time.sleep, threading.Thread.start = _no_time, _no_thread
+        _Changed.runs += 1
+
+    def __exit__(self, *_: object) -> None:
+        _Changed.runs -= 1
+        if not _Changed.runs:
+            time.sleep, threading.Thread.start = _Changed.sleep, _Changed.start
 
 
 def _did(event: str, args: tuple[Any, ...]) -> str:
@@ -56,36 +82,43 @@ def _did(event: str, args: tuple[Any, ...]) -> str:
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if not _Watch.active:
+    watch = _RUNNING.get()
+    if watch is None:
         return
     did = _did(event, args)
     if did:
-        _Watch.did = _Watch.did or did
+        watch.did = watch.did or did
         raise Unsafe(did)
 
 
 def _no_time(seconds: float, /) -> None:
     """Sleep in simulated time: none passes at the moment of a body."""
+    if _RUNNING.get() is None:
+        _Changed.sleep(seconds)
 
 
 def _no_thread(self: threading.Thread) -> None:
-    _Watch.did = _Watch.did or "starts a thread"
-    raise Unsafe(_Watch.did)
+    watch = _RUNNING.get()
+    if watch is None:
+        _Changed.start(self)
+        return
+    watch.did = watch.did or "starts a thread"
+    raise Unsafe(watch.did)
 
 
 @contextmanager
 def guarded() -> Generator[None]:
-    """Run the user's code: what reaches the real world raises `Unsafe`, even where it is caught."""
-    if not _Watch.installed:  # a hook can never be taken away
-        sys.addaudithook(_hook)
-        _Watch.installed = True
-    _Watch.active, _Watch.did = True, ""
-    sleep, start = time.sleep, threading.Thread.start
-    time.sleep, threading.Thread.start = _no_time, _no_thread
+    """Run the user's code: what reaches the real world raises `Unsafe`, even where it is caught.
+
+    It holds for this context alone: what others do meanwhile, between two awaits, is theirs.
+    """
+    watch = _Watch()
+    token = _RUNNING.set(watch)
     try:
-        yield
+        with _Changed():
+            yield
     finally:
-        time.sleep, threading.Thread.start = sleep, start
-        _Watch.active = False
-    if _Watch.did:
-        raise Unsafe(_Watch.did)
+        with suppress(ValueError):  # whoever drops a coroutine has another context
+            _RUNNING.reset(token)
+    if watch.did:
+        raise Unsafe(watch.did)

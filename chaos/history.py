@@ -34,11 +34,12 @@ from ..specs.ledger import Ledger, Sent
 from ..specs.oracle import Broken, Oracle, Rows
 from .faults import Fault, Kind, Point
 from .outside import Answer, Outside
-from .ports import Gate, PortedClock, PortedStore, PortedWorld
+from .ports import Breaks, Gate, PortedClock, PortedStore, PortedWorld
 from .simulation import EPOCH, NothingLeft, SimLoop, Time, let_pass
 
 SECONDS_MAX = 900
 SKIP_SECONDS = 0.05  # how soon a sender sees that time was skipped
+NOBODY_SENDS = "it waits for a message that nobody sends"
 THIRD_LEASE_SECONDS = 1.0
 """Short: what polls in the meantime is most of what such a history would do."""
 TABLES = ("execution", "log", "message", "effect", "session", "definition")
@@ -64,8 +65,9 @@ class Flow:
     messages: Sequence[Message] = ()
     tables: Sequence[str] = ()  # the author's own, for transactional steps
     check: Callable[[sqlite3.Connection, str], list[str]] | None = None
-    outside: Callable[[Gate], Outside] | None = None  # receivers of its own, made for a history
+    outside: Callable[[Breaks], Outside] | None = None  # receivers of its own, made for a history
     skips: bool = False  # an execution at rest is woken at once, however long it would wait
+    rests: bool = False  # it may stall, or wait for a message that nobody sends: an end, too
     plain: Sequence[str] = ()  # steps whose receiver cannot close a key (see `Outside`)
 
     @property
@@ -255,6 +257,8 @@ class History:
         self._oracle, self._binding = Oracle(), Binding()
         self._eye = sqlite3.connect(path, isolation_level=None)
         self._eye.row_factory = sqlite3.Row
+        self._seen = -1
+        self._read: Rows = {}
         self._settled = False
         self._processes: list[SimProcess] = []
 
@@ -262,8 +266,8 @@ class History:
         """Play it to the end and judge that too."""
         try:
             self._begin()
-            while any(not (p.dead or p.main.done()) for p in self._processes):
-                self._go_on()
+            while self._go_on():
+                pass
             while self.time.awaited:
                 self.time.pass_until(None)
             self.outcome.rows = self._rows()
@@ -283,17 +287,20 @@ class History:
         if self._settled:
             self._processes[-1].tell()
 
-    def _go_on(self) -> None:
-        running = [p for p in self._processes if p.running]
+    def _go_on(self) -> bool:
+        going = [p for p in self._processes if not (p.dead or p.main.done())]
+        running = [p for p in going if not p.stopped]
         due = [p for p in running if p.loop.due]
         for process in due:
-            process.loop.turn()
+            # Whoever runs alone takes all its turns at once: there is nobody to take them with.
+            process.loop.turn(lambda p=process: [q for q in going if q.running] == [p])
             if process.dead:
                 process.bury()
             if (process.dead or process.stopped) and not any(p.running for p in self._processes):
                 self._begin()
-        if not due:
+        if going and not due:
             self._pass(running)
+        return bool(going)
 
     def _pass(self, running: Sequence[SimProcess]) -> None:
         if not running:  # only stopped ones are left: there was nothing to take over
@@ -315,7 +322,7 @@ class History:
             dates = [EPOCH + round(m.at * 1e6) for m in self.flow.messages if m.id not in sent]
             dates += [rested[0]] if rested[0] is not None else []
             if not dates:
-                raise Unsettled("it waits for a message that nobody sends")
+                raise Unsettled(NOBODY_SENDS)
             self.time.skip_to(min(dates))
 
     def taken_over(self, by: SimProcess | None) -> None:
@@ -343,8 +350,8 @@ class History:
     def judge(self, point: str) -> None:
         """Ask the oracle about this durable point, and see whether the execution has settled."""
         rows, ledger = self._rows(), self.outside.ledger
-        self._note(self._oracle.judge(rows, ledger), point)
-        self._note(self._binding.judge(rows, ledger), point)
+        judges = self._oracle, self._binding
+        self._note([broken for j in judges for broken in j.judge(rows, ledger)], point)
         execution = self._execution()
         if not self._settled and execution is not None and _settled(execution):
             self._settled = True
@@ -358,12 +365,22 @@ class History:
         self.outcome.broken += broken
 
     def _rows(self) -> Rows:
-        return {t: [dict(r) for r in self._eye.execute(f"SELECT * FROM {t}")] for t in TABLES}
+        """All rows as they are committed now, read anew when anybody has committed since."""
+        version = self._eye.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._seen:
+            self._seen, self._read = version, {t: self._table(t) for t in TABLES}
+        return self._read
+
+    def _table(self, table: str) -> list[dict[str, Any]]:
+        cursor = self._eye.cursor()
+        cursor.row_factory = None  # tuples make dicts in half the time
+        cursor.execute(f"SELECT * FROM {table}")
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def _execution(self) -> Mapping[str, Any] | None:
-        sql = "SELECT status, owner, waits FROM execution WHERE key = ?"
-        row = self._eye.execute(sql, (self.flow.key,)).fetchone()
-        return None if row is None else dict(row)
+        found = (row for row in self._rows()["execution"] if row["key"] == self.flow.key)
+        return next(found, None)
 
     def _conclude(self) -> None:
         outcome, execution = self.outcome, self._execution()

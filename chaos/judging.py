@@ -7,22 +7,42 @@ idempotent is, whether a probe tells the truth, whether an undo undoes. No histo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from ..specs.oracle import Broken, Rule
+from ..specs.oracle import Broken, Rows, Rule
 from .fakes import Effect, World
-from .history import Outcome
+from .history import NOBODY_SENDS
 
 _ENDED = ("failed", "cancelled")
+_WITH_INTENT = ("compensatable", "irreversible")
 _YOURS = (Rule.OUTSIDE, Rule.ONE_LANDING, Rule.UNDO)
 """What a step of the user's can break; all other rules are the engine's alone."""
 
 
-class Seen(NamedTuple):
+class Ended(Protocol):
+    """What became of an execution in a history of either kind."""
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def broken(self) -> Sequence[Broken]: ...
+
+    @property
+    def defects(self) -> Sequence[str]: ...
+
+    @property
+    def rows(self) -> Rows: ...
+
+
+E_co = TypeVar("E_co", bound=Ended, covariant=True)
+
+
+class Seen(NamedTuple, Generic[E_co]):
     """One history: what became of the execution, and the world it left."""
 
-    outcome: Outcome
+    outcome: E_co
     world: World
 
     @property
@@ -49,27 +69,34 @@ class Finding(NamedTuple):
         return self.rule, self.step
 
 
-def judge(seen: Seen, calm: Seen) -> list[Finding]:
+def judge(seen: Seen[Ended], calm: Seen[Ended]) -> list[Finding]:
     """Everything that is wrong with a history, the user's own mistakes first."""
     mine = [*_twice(seen, calm), *_lost(seen, calm), *_left(seen), *_stalled(seen, calm)]
     return [*mine, *_rules(seen, mine)]
 
 
-def _twice(seen: Seen, calm: Seen) -> Iterator[Finding]:
+def _twice(seen: Seen[Ended], calm: Seen[Ended]) -> Iterator[Finding]:
     often = _most(calm.world)
     before = _most(seen.world)
+    landed = {
+        row["key"] for row in seen.outcome.rows.get("effect", ()) if row["outcome"] == "landed"
+    }
     for name, (count, effect) in before.items():
         lawful = max(1, often[name][0]) if name in often else 1
-        if count > lawful:
+        # Another way through the workflow may do it more often; then its log knows of each.
+        known = len({e.here.key for e in seen.world.effects if e.name == name} & landed)
+        if count > max(lawful, known):
             yield _double(name, count, lawful, effect)
 
 
 def _most(world: World) -> dict[str, tuple[int, Effect]]:
-    """Effect -> how often it stands: under one key for steps that are idempotent, else in all."""
+    """Effect -> how often it stands: in all for steps with an intent, which are called again under
+    another key; under one key for all others.
+    """
     counts: Counter[tuple[str, str]] = Counter()
     last: dict[str, Effect] = {}
     for effect in world.effects:
-        group = effect.here.key if effect.here.effect == "idempotent" else ""
+        group = "" if effect.here.effect in _WITH_INTENT else effect.here.key
         counts[effect.name, group] += 1
         last[effect.name] = effect
     most: Counter[str] = Counter()
@@ -88,6 +115,13 @@ _DOUBLE = {
         "a transactional step is rolled back and run again; only writes through tx go with it",
         "move this effect into a step of its own",
     ),
+    **dict.fromkeys(
+        ("pure", "observe"),
+        (
+            "it is declared to change nothing outside, so it is called as often as it takes",
+            "declare what it does: @idempotent with effect_key(), or @irreversible with a probe",
+        ),
+    ),
     "": ("it was called again after its probe or undo said that it had not happened",
          "close the key at the receiver first, only then look"),
 }  # fmt: skip
@@ -99,21 +133,24 @@ def _double(name: str, count: int, lawful: int, effect: Effect) -> Finding:
     return Finding("twice", effect.here.step, says, why, fix)
 
 
-def _lost(seen: Seen, calm: Seen) -> Iterator[Finding]:
+def _lost(seen: Seen[Ended], calm: Seen[Ended]) -> Iterator[Finding]:
     if (seen.outcome.status, calm.outcome.status) != ("done", "done"):
         return
     if result(seen.outcome) != result(calm.outcome):
         return  # another way through the workflow has other effects
     missing: dict[str, Effect] = {}
     for effect in calm.world.effects:
-        if _stands(calm.world, effect) and not any(
-            e.name == effect.name for e in seen.world.effects
-        ):
+        if _stands(calm.world, effect) and not _stands(seen.world, effect):
             missing.setdefault(effect.here.step, effect)
     for step, effect in missing.items():
-        says = f"{effect.name} never happened, and the workflow is done as if it had"
-        why = f"{step} answered a second call without having done what the first was to do"
-        fix = "do it first and note it afterwards, in one transaction where the receiver has one"
+        if any(e.name == effect.name for e in seen.world.effects):
+            says = f"{effect.name} was taken back, and the workflow is done as if it stood"
+            why = f"the undo of {step} is of one call and took back what another one did"
+            fix = "take back what was done under effect_key(), and nothing else"
+        else:
+            says = f"{effect.name} never happened, and the workflow is done as if it had"
+            why = f"{step} answered a second call without having done what the first was to do"
+            fix = "do it first and note it afterwards, in one transaction if the receiver has one"
         yield Finding("lost", step, says, why, fix)
 
 
@@ -121,10 +158,13 @@ def _stands(world: World, effect: Effect) -> bool:
     return sum(e.name == effect.name for e in world.effects) > world.undone[effect.name]
 
 
-def _left(seen: Seen) -> Iterator[Finding]:
+def _left(seen: Seen[Ended]) -> Iterator[Finding]:
+    """Who fails or is cancelled behind its saga keeps what was done in it: the record decides."""
     if seen.outcome.status not in _ENDED:
         return
-    for effect in {e.name: e for e in seen.world.effects}.values():
+    rows = seen.outcome.rows.get("effect", ())
+    undone = {row["key"] for row in rows if row["outcome"] == "undone"}
+    for effect in {e.name: e for e in seen.world.effects if e.here.key in undone}.values():
         if effect.here.effect == "compensatable" and _stands(seen.world, effect):
             says = f"{effect.name} stands, though the workflow is {seen.outcome.status}"
             why = f"the undo of {effect.here.step} left it, and nobody will look again"
@@ -132,16 +172,21 @@ def _left(seen: Seen) -> Iterator[Finding]:
             yield Finding("left", effect.here.step, says, why, fix)
 
 
-def _stalled(seen: Seen, calm: Seen) -> Iterator[Finding]:
+def _stalled(seen: Seen[Ended], calm: Seen[Ended]) -> Iterator[Finding]:
     if seen.outcome.status == "stalled" != calm.outcome.status:
         says = "the execution stalls; without the fault it ends"
         fix = "`except` what the step may raise, in the workflow"
         yield Finding("stalled", "", says, "the workflow's own code raised", fix)
     for defect in seen.outcome.defects:
-        yield Finding("rule", "", defect, "this is a defect of ours, or of a fake", "report it")
+        if NOBODY_SENDS in defect:
+            why = "it took another way than without the fault, to a wait for something else"
+            fix = "world.send(signal, value, at=seconds) in `def fakes(world)`, or a deadline"
+            yield Finding("stalled", "", f"the execution {NOBODY_SENDS[3:]}", why, fix)
+        else:
+            yield Finding("rule", "", defect, "this is a defect of ours, or of a fake", "report it")
 
 
-def _rules(seen: Seen, mine: list[Finding]) -> Iterator[Finding]:
+def _rules(seen: Seen[Ended], mine: list[Finding]) -> Iterator[Finding]:
     """Broken rules of the engine; those that the user's own mistake explains are not told twice."""
     for broken in seen.outcome.broken:
         if not (mine and broken.rule in _YOURS):
@@ -157,7 +202,7 @@ def _broken(broken: Broken) -> Finding:
     return Finding("rule", "", f"{broken.rule}: {broken.says}", why, fix)
 
 
-def result(outcome: Outcome) -> bytes | None:
+def result(outcome: Ended) -> bytes | None:
     """The body of the last record: the value or the error."""
     log = outcome.rows.get("log", ())
     return bytes(log[-1]["body"]) if log else None

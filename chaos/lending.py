@@ -14,11 +14,11 @@ from typing import Any, cast
 
 
 class _Lent:
-    """A connection as its borrower sees it. `made` are the settings that were made on it before."""
+    """A connection as its borrower sees it. `made` are the settings that were made on it before,
+    by name, each as the statement that made it last."""
 
-    def __init__(self, pool: Pool, real: sqlite3.Connection, made: dict[str, str], known: bool) -> None:
-        self._pool, self._real, self._closed, self._known = pool, real, False, known
-        self._made = made
+    def __init__(self, pool: Pool, real: sqlite3.Connection, made: dict[str, str]) -> None:
+        self._pool, self._real, self._closed, self._made = pool, real, False, made
         self.execute: Any = self._set_up
         self.executemany: Any = real.executemany
         self.isolation_level = None
@@ -26,10 +26,11 @@ class _Lent:
     def _set_up(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         """The statements that come first are settings; one that was made and says nothing is not
         made again: SQLite compiles all statements of a connection anew after it."""
-        name, sets, _ = sql.partition(" = ")
         if not sql.startswith("PRAGMA"):
             self.execute = self._real.execute
-        elif sets and self._made.get(name) == sql:
+            return self.execute(sql, parameters)
+        name, sets, _ = sql.partition(" = ")
+        if self._made.get(name) == sql:
             return self._real.cursor()
         cursor = self._real.execute(sql, parameters)
         if sets and cursor.description is None:
@@ -43,7 +44,8 @@ class _Lent:
 
     def create_function(self, *args: Any, **settings: Any) -> None:
         """What SQLAlchemy makes for every connection: once, or all statements are compiled anew."""
-        if not self._known:
+        if "create_function" not in self._made:
+            self._made["create_function"] = ""
             self._real.create_function(*args, **settings)
 
     def close(self) -> None:
@@ -69,8 +71,7 @@ class Pool:
 
     def lend(self) -> sqlite3.Connection:
         """A connection that nobody else has."""
-        known = bool(self._free)
-        if known:
+        if self._free:
             real = self._free.pop()
         else:
             real = sqlite3.connect(
@@ -82,7 +83,7 @@ class Pool:
             )
             self._all.append(real)
             self._made[real] = {}
-        return cast("sqlite3.Connection", _Lent(self, real, self._made[real], known))
+        return cast("sqlite3.Connection", _Lent(self, real, self._made[real]))
 
     def take_back(self, real: sqlite3.Connection) -> None:
         """Roll back what is open, as closing does."""

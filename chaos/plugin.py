@@ -22,7 +22,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="Play at most N of the faults of each claim, spread evenly (default: all of them).",
+        help="Play at most N of the faults or histories of each claim (default: all of them).",
+    )
+    group.addoption(
+        "--perdure-seed",
+        default="0",
+        metavar="SEED",
+        help="What random histories are drawn by, where a claim names no seed (default: 0).",
     )
     group.addoption(
         "--perdure-save",
@@ -44,4 +50,9 @@ def perdure(request: pytest.FixtureRequest) -> Harness:
     module: object = request.node.getparent(pytest.Module)
     fakes = getattr(getattr(module, "obj", None), "fakes", None)
     options = request.config.option
-    return Harness(fakes, faults_max=options.perdure_faults, folder=options.perdure_save)
+    return Harness(
+        fakes,
+        faults_max=options.perdure_faults,
+        folder=options.perdure_save,
+        seed=options.perdure_seed,
+    )

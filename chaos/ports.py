@@ -86,6 +86,18 @@ def _untold(boundary: Boundary, kind: Kind) -> None:
     return None
 
 
+class Breaks(Protocol):
+    """What the lines of a body are met at: a `Gate`, or the chance of a random history."""
+
+    def number(self, port: str, operation: str) -> int:
+        """The number of this use of an operation."""
+        ...
+
+    def meet(self, boundary: Boundary, fitting: tuple[Kind, ...]) -> Kind | None:
+        """What goes wrong at this boundary."""
+        ...
+
+
 class Process(Protocol):
     """What the ports need of the process they belong to."""
 
@@ -122,13 +134,12 @@ class PortedStore:
 
     def __getattr__(self, name: str) -> Any:
         nature, inner = NATURES[name], getattr(self._inner, name)
-        if not nature:
-            return inner
 
         async def operate(*args: Any, **kwargs: Any) -> Any:
             return await self._operate(name, nature, lambda: inner(*args, **kwargs))
 
-        return operate
+        found = vars(self)[name] = operate if nature else inner  # asked for once
+        return found
 
     async def _operate(self, name: str, nature: str, act: Callable[[], Awaitable[Any]]) -> Any:
         process = self._process

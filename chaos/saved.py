@@ -6,7 +6,7 @@ The file says all that is needed to play the history again. No code of the user'
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ import msgspec
 from . import errors
 from .faults import Boundary, Edge, Fault, Kind
 from .judging import Finding
+from .scripts import Mishap, Script
 from .telling import Happening
-from .trial import Faults
+from .trial import Cause, faults_of
+from .troubles import KINDS, Woe
 
 FORMAT = "perdure replay 1"
 
@@ -29,17 +31,46 @@ class SavedFault(msgspec.Struct, frozen=True):
     number: int
     edge: str
     kind: str
+    details: tuple[int, ...] = ()  # of a random history: how late, how long
 
     @classmethod
-    def of(cls, fault: Fault) -> SavedFault:
+    def of(cls, fault: Fault | Mishap) -> SavedFault:
         """The fault as it is stored."""
-        (port, operation, number, edge), kind = fault
-        return cls(port, operation, number, str(edge), str(kind))
+        (port, operation, number, edge), kind = fault.boundary, fault.kind
+        details = fault.details if isinstance(fault, Mishap) else ()
+        return cls(port, operation, number, str(edge), str(kind), details)
+
+    @classmethod
+    def said(cls, words: Sequence[str | int]) -> SavedFault:
+        """The fault as it stands in a test."""
+        named = dict(zip(cls.__struct_fields__, words[:5], strict=False))
+        return msgspec.convert({**named, "details": words[5:]}, cls)
+
+    def _boundary(self) -> Boundary:
+        return Boundary(self.port, self.operation, self.number, Edge(self.edge))
 
     def fault(self) -> Fault:
         """The fault again; ValueError where this version knows no such thing."""
-        boundary = Boundary(self.port, self.operation, self.number, Edge(self.edge))
-        return Fault(boundary, Kind(self.kind))
+        return Fault(self._boundary(), Kind(self.kind))
+
+    def mishap(self) -> Mishap:
+        """The same, of a random history."""
+        known: Mapping[str, Woe] = {str(kind): kind for kind in KINDS}
+        if self.kind not in known:
+            raise ValueError(f"{self.kind!r} is no trouble that is known here")
+        return Mishap(self._boundary(), known[self.kind], self.details)
+
+    @property
+    def words(self) -> tuple[str | int, ...]:
+        """The fault as it stands in a test."""
+        return (*msgspec.structs.astuple(self)[:5], *self.details)
+
+
+def cause_of(faults: Sequence[SavedFault], workers: int, pace: float) -> Cause:
+    """What goes wrong: planned faults; or, with workers, a random history's."""
+    if workers:
+        return Script(tuple(fault.mishap() for fault in faults), workers, pace)
+    return tuple(fault.fault() for fault in faults)
 
 
 class SavedStep(msgspec.Struct, frozen=True):
@@ -65,6 +96,13 @@ class Saved(msgspec.Struct, frozen=True):
     step: str
     says: str
     story: tuple[SavedStep, ...]
+    workers: int = 0  # of a random history; 0: single faults, one process after another
+    pace: float = 1.0
+
+    @property
+    def cause(self) -> Cause:
+        """What goes wrong in it; ValueError where this version knows no such thing."""
+        return cause_of(self.faults, self.workers, self.pace)
 
     @property
     def name(self) -> str:
@@ -85,15 +123,16 @@ def saved(
     fakes: str,
     input: dict[str, Any],
     net: str,
-    faults: Faults,
+    cause: Cause,
     finding: Finding,
     happenings: Sequence[Happening],
 ) -> Saved:
     """What is written about a failure."""
-    stored = tuple(map(SavedFault.of, faults))
+    workers, pace = (cause.workers, cause.pace) if isinstance(cause, Script) else (0, 1.0)
+    stored = tuple(map(SavedFault.of, faults_of(cause)))
     what = (finding.rule, finding.step, finding.says)
     told = steps_of(happenings)
-    return Saved(FORMAT, target, fakes, input, net, stored, *what, told)
+    return Saved(FORMAT, target, fakes, input, net, stored, *what, told, workers, pace)
 
 
 def write(one: Saved, folder: Path) -> Path:
@@ -108,8 +147,7 @@ def read(path: Path) -> Saved:
     """Read it back; refused (PD506) when it is none."""
     try:
         one = msgspec.json.decode(path.read_bytes(), type=Saved)
-        for fault in one.faults:
-            fault.fault()
+        _ = one.cause
     except OSError as error:
         raise errors.no_replay(str(error.strerror or error), str(path)) from error
     except (msgspec.MsgspecError, ValueError) as error:
@@ -132,8 +170,10 @@ def as_test(one: Saved, module: str, workflow: str, fakes: tuple[str, str]) -> s
     lines += ["    replayed(", f"        {workflow},", f"        input={one.input!r},"]
     lines += [f"        fakes={fakes[1] or None},"]
     lines += ["        faults=["]
-    lines += [f"            {msgspec.structs.astuple(fault)!r}," for fault in one.faults]
-    lines += ["        ],", "    )"]
+    lines += [f"            {fault.words!r}," for fault in one.faults]
+    lines += ["        ],"]
+    lines += [f"        workers={one.workers},", f"        pace={one.pace},"] * bool(one.workers)
+    lines += ["    )"]
     return "\n".join(lines) + "\n"
 
 

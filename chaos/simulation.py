@@ -106,6 +106,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self.set_exception_handler(self._noticed)
         self.defects: list[BaseException] = []
         self.abandoned = False
+        self._again: Callable[[], bool] = lambda: False
 
     def time(self) -> float:
         """Virtual seconds."""
@@ -125,8 +126,10 @@ class SimLoop(asyncio.BaseEventLoop):
     @property
     def next_moment(self) -> int | None:
         """When the earliest timer fires, in virtual microseconds."""
-        moments = [handle.when() for handle in self._scheduled if not handle.cancelled()]
-        return math.ceil(round(min(moments) * 1e6, 3)) if moments else None
+        timers = self._scheduled
+        while timers and timers[0].cancelled():
+            heapq.heappop(timers)
+        return math.ceil(round(timers[0].when() * 1e6, 3)) if timers else None
 
     @property
     def due(self) -> bool:
@@ -136,10 +139,23 @@ class SimLoop(asyncio.BaseEventLoop):
         moment = self.next_moment
         return moment is not None and moment <= self.simulated.now
 
-    def turn(self) -> None:
-        """Run once everything that can run now."""
-        self.call_soon(self.stop)
+    def turn(self, again: Callable[[], bool] = lambda: False) -> None:
+        """Run once everything that can run now; once more while something is due and `again()`."""
+        self._again = again
         self.run_forever()
+
+    def _run_once(self) -> None:
+        ready, timers, now = self._ready, self._scheduled, self.time() + self._clock_resolution
+        while timers and timers[0].when() < now:
+            ready.append(heapq.heappop(timers))
+        for _ in range(len(ready)):  # what comes on the way is for the next turn
+            handle = ready.popleft()
+            if not handle.cancelled():
+                handle._run()
+        self._stopping = not (self.due and self._again())
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        return None
 
     @property
     def tasks(self) -> list[asyncio.Task[Any]]:

@@ -25,11 +25,14 @@ from ..model.language.workflows import Workflow
 from ..model.values import ValueRefused
 from . import errors
 from .fakes import Effect, Fakes
-from .judging import Seen, judge
+from .history import Outcome
+from .judging import Seen
 from .pairs import spread
-from .saved import SavedFault, saved, write
+from .saved import SavedFault, cause_of, saved, write
+from .scripts import Script
 from .telling import story, tell
-from .trial import Failure, Faults, Stage, Subject, Trial, try_out
+from .trial import Cause, Failure, Faults, Stage, Subject, Trial, try_out
+from .wild_trial import again, try_at_random
 
 T = TypeVar("T")
 
@@ -57,28 +60,44 @@ class Ran:
 class Harness:
     """Runs and claims, with what they have in common; the fixture `perdure` is one.
 
-    `fakes` is used where a call names none; `faults_max` takes as many of the faults, spread
-    evenly, for a quick look; failures are saved in `folder` for `perdure replay`.
+    `fakes` and `seed` are used where a call names none; `faults_max` takes as many of the faults,
+    spread evenly, or of the histories, for a quick look; failures are saved in `folder` for
+    `perdure replay`.
     """
 
     def __init__(
-        self, fakes: Fakes | None = None, *, faults_max: int = 0, folder: Path | None = None
+        self,
+        fakes: Fakes | None = None,
+        *,
+        faults_max: int = 0,
+        folder: Path | None = None,
+        seed: int | str = 0,
     ) -> None:
         self.fakes, self.faults_max, self.folder = fakes, faults_max, folder
+        self.seed = seed
 
     def run(self, call: Coroutine[Any, Any, Any], *, fakes: Fakes | None = None) -> Ran:
         """Run a workflow once, without a fault, in simulated time: a month takes no time."""
         __tracebackhide__ = True
         return aside(partial(_run, Subject.of(call, fakes or self.fakes)))
 
-    def survives(self, call: Coroutine[Any, Any, Any], *, fakes: Fakes | None = None) -> Trial:
+    def survives(
+        self,
+        call: Coroutine[Any, Any, Any],
+        *,
+        fakes: Fakes | None = None,
+        histories: int = 0,
+        seed: int | str | None = None,
+    ) -> Trial:
         """Claim that no single fault does harm: a crash at every point, a lost answer, a zombie.
 
         Nothing happens twice that happens once without the fault, nothing is lost or left, and
-        what was promised by the engine holds at every durable point.
+        what was promised by the engine holds at every durable point. With `histories`, it is so
+        many random ones: several workers, several troubles in each, drawn by the seed.
         """
         __tracebackhide__ = True
-        return self._hold(Subject.of(call, fakes or self.fakes), None)
+        subject = Subject.of(call, fakes or self.fakes)
+        return self._hold(subject, None, histories, seed)
 
     def never_twice(
         self,
@@ -86,38 +105,67 @@ class Harness:
         step: Step[..., Any],
         *,
         fakes: Fakes | None = None,
+        histories: int = 0,
+        seed: int | str | None = None,
     ) -> Trial:
-        """Claim that no single fault makes what this step does happen more often.
+        """Claim that no single fault makes what this step does happen more often; with `histories`,
+        that none of so many random histories does.
 
         Refused (PD507) where nothing that it does is in the ledger: such a claim cannot fail.
         """
         __tracebackhide__ = True
         subject = Subject.of(call, fakes or self.fakes)
-        return self._hold(subject, step)
+        return self._hold(subject, step, histories, seed)
 
-    def _hold(self, subject: Subject, step: Step[..., Any] | None) -> Trial:
+    def _hold(
+        self,
+        subject: Subject,
+        step: Step[..., Any] | None,
+        histories: int,
+        seed: int | str | None,
+    ) -> Trial:
         __tracebackhide__ = True
-        trial = aside(partial(_tried, subject, step, self.faults_max))
+        if histories < 0:
+            raise ValueError(f"{histories} histories: none, or how many")
+        if histories:
+            count = min(histories, self.faults_max or histories)
+            sown = self.seed if seed is None else seed
+            trial = aside(partial(_tried_at_random, subject, step, count, sown))
+        else:
+            trial = aside(partial(_tried, subject, step, self.faults_max))
         kinds = None if step is None else ("twice", step.name)
         found = [f for f in trial.failures if kinds in (None, f.finding.kind)]
         if found:
-            told = aside(partial(_story, subject, found[0], len(found), self.folder))
+            told = aside(partial(_story, trial, found, self.folder))
             raise ClaimBroken(told) from None
+        if trial.never:
+            raise ClaimBroken(_untried(trial)) from None
         return trial
 
 
-def survives(call: Coroutine[Any, Any, Any], *, fakes: Fakes | None = None) -> Trial:
+def survives(
+    call: Coroutine[Any, Any, Any],
+    *,
+    fakes: Fakes | None = None,
+    histories: int = 0,
+    seed: int | str = 0,
+) -> Trial:
     """Claim that no single fault does harm to what a workflow does; see `Harness.survives`."""
     __tracebackhide__ = True
-    return Harness().survives(call, fakes=fakes)
+    return Harness().survives(call, fakes=fakes, histories=histories, seed=seed)
 
 
 def never_twice(
-    call: Coroutine[Any, Any, Any], step: Step[..., Any], *, fakes: Fakes | None = None
+    call: Coroutine[Any, Any, Any],
+    step: Step[..., Any],
+    *,
+    fakes: Fakes | None = None,
+    histories: int = 0,
+    seed: int | str = 0,
 ) -> Trial:
     """Claim that no single fault makes a step happen twice; see `Harness.never_twice`."""
     __tracebackhide__ = True
-    return Harness().never_twice(call, step, fakes=fakes)
+    return Harness().never_twice(call, step, fakes=fakes, histories=histories, seed=seed)
 
 
 def replayed(
@@ -125,16 +173,19 @@ def replayed(
     *,
     input: Mapping[str, Any],
     fakes: Fakes | None,
-    faults: Sequence[tuple[str, str, int, str, str]],
+    faults: Sequence[Sequence[str | int]],
+    workers: int = 0,
+    pace: float = 1.0,
 ) -> None:
-    """Claim that faults which were found to do harm do none any more.
+    """Claim that faults which were found to do harm do none any more; with `workers`, those of a
+    random history.
 
     Fails too when they are never met: the workflow has another shape now, and the claim has to
     be found anew.
     """
     __tracebackhide__ = True
     subject = subject_of(workflow, input, fakes)
-    planned = tuple(SavedFault(*fault).fault() for fault in faults)
+    planned = cause_of([SavedFault.said(words) for words in faults], workers, pace)
     broken = aside(partial(_replayed, subject, planned))
     if broken:
         raise ClaimBroken(broken) from None
@@ -156,15 +207,12 @@ def subject_of(
     return Subject(program, values, fakes)
 
 
-def _replayed(subject: Subject, faults: Faults) -> str:
-    with Stage(subject) as stage:
-        calm = stage.calm()
-        seen = stage.play(*faults)
-    if faults and not seen.outcome.fired:
-        told = ", then ".join(map(str, faults))
+def _replayed(subject: Subject, cause: Cause) -> str:
+    findings, met = again(subject, cause)
+    if not met:
+        told = str(cause) if isinstance(cause, Script) else ", then ".join(map(str, cause))
         return f"{told}: never met in {subject.name}, which has another shape now; find it anew"
-    found = judge(seen, calm)
-    return story(subject, found[0], tell(subject, faults)) if found else ""
+    return story(subject, findings[0], tell(subject, cause)) if findings else ""
 
 
 def _run(subject: Subject) -> Ran:
@@ -188,19 +236,35 @@ def _tried(subject: Subject, step: Step[..., Any] | None, faults_max: int) -> Tr
     def chosen(plan: Sequence[Faults]) -> Iterable[Faults]:
         return spread(plan, faults_max) if faults_max else plan
 
-    def counted(calm: Seen) -> None:
-        if step is not None and all(e.here.step != step.name for e in calm.world.effects):
-            raise errors.nothing_counted(step.name, where_is(step.fn))
-
     subject.must_be_safe()
-    return try_out(subject, chosen, counted)
+    return try_out(subject, chosen, partial(_counted, step))
 
 
-def _story(subject: Subject, failure: Failure, count: int, folder: Path | None) -> str:
-    happenings = tell(subject, failure.faults)
+def _tried_at_random(
+    subject: Subject, step: Step[..., Any] | None, histories: int, seed: int | str
+) -> Trial:
+    subject.must_be_safe()
+    return try_at_random(subject, histories, seed, check=partial(_counted, step))
+
+
+def _counted(step: Step[..., Any] | None, calm: Seen[Outcome]) -> None:
+    """Refuse a claim about a step that no run could refute."""
+    if step is not None and all(e.here.step != step.name for e in calm.world.effects):
+        raise errors.nothing_counted(step.name, where_is(step.fn))
+
+
+def _untried(trial: Trial) -> str:
+    kinds = ", ".join(trial.never)
+    return f"{trial.subject.name}: {trial.histories} histories, and what never came: {kinds}"
+
+
+def _story(trial: Trial, found: Sequence[Failure], folder: Path | None) -> str:
+    subject, failure = trial.subject, found[0]
+    happenings = tell(subject, failure.cause)
     told = story(subject, failure.finding, happenings)
-    more = [f"  {failure.like} more faults lead to the same"] if failure.like else []
-    more += [f"  {count - 1} more findings of other kinds"] if count > 1 else []
+    more = [f"  {failure.like} more histories lead to the same"] if failure.like else []
+    more += [f"  {len(found) - 1} more findings of other kinds"] if len(found) > 1 else []
+    more += [f"  seed {trial.campaign.seed}"] if trial.campaign is not None else []
     if folder is not None:
         more.append(f"  replay  perdure replay {_saved(subject, failure, folder)}")
     return "\n".join([told, *more])
@@ -215,9 +279,9 @@ def _saved(subject: Subject, failure: Failure, folder: Path) -> Path:
         fakes,
         subject.as_json(),
         subject.program.net.digest,
-        failure.faults,
+        failure.cause,
         failure.finding,
-        tell(subject, failure.faults),
+        tell(subject, failure.cause),
     )
     return write(one, folder)
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from ..model.compiler import compile_workflow
 from ..model.language import bodies as functions
@@ -24,17 +24,26 @@ from ..model.program import Program
 from ..model.values import Value
 from . import errors
 from .bodies import Bodies
+from .campaign import FAIRLY_MANY, Report
 from .fakes import Fakes, World
 from .faults import Edge, Fault, Kind, single_faults
 from .guard import Unsafe, guarded
 from .history import Flow, History, Message, Outcome, play, template
-from .judging import Finding, Seen, judge
+from .judging import Ended, Finding, Seen, judge
 from .pairs import BOUNDARIES_MAX, spread
-from .ports import Gate
+from .ports import Breaks
+from .scripts import Mishap, Script
 
+T = TypeVar("T", bound=Ended)
 _MEMORY = Path("/dev/shm")
 Faults = tuple[Fault, ...]
 """What goes wrong in one history, in this order; nothing in a calm one."""
+
+Cause = Faults | Script
+"""What goes wrong in a history of either kind."""
+
+Check = Callable[[Seen[Outcome]], None]
+"""May refuse the run without a fault."""
 
 Watch = Callable[[Sequence[Faults]], Iterable[Faults]]
 """Hands them on one by one: all or some, with a progress bar or without."""
@@ -77,13 +86,24 @@ class Subject:
         """The input as JSON values."""
         return {name: json.loads(value.raw) for name, value in self.inputs.items()}
 
+    def seen(self, outcome: T) -> Seen[T]:
+        """What is to be seen of the history that was begun last; refused (PD501) where a body
+        reached for the real world."""
+        played = self.last
+        assert played is not None
+        for step, did in played.unsafe:
+            found = next((s for s in self.steps() if s.name == step), None)
+            where = functions.where_is(found.fn) if found else ""
+            raise errors.unsafe(step, did, where)
+        return Seen(outcome, played.world)
+
     def call(self) -> Coroutine[Any, Any, Any]:
         """A call of it, with values of its own."""
         values = tuple(self.inputs[name].get() for name in self.program.inputs)
         args, kwargs = functions.spread(self.program.workflow.signature, values)
         return self.program.workflow(*args, **kwargs)
 
-    def outside(self, gate: Gate) -> Bodies:
+    def outside(self, gate: Breaks) -> Bodies:
         """The receivers of a new history, in a new world."""
         self.last = Bodies(self.program, gate)
         self.last.cast.given(self.fill(self.last.world))
@@ -143,9 +163,14 @@ class Subject:
 class Failure:
     """Faults that bring something about that must not be; others like it are only counted."""
 
-    faults: Faults
+    cause: Cause
     finding: Finding
     like: int
+
+    @property
+    def faults(self) -> tuple[Fault | Mishap, ...]:
+        """What goes wrong, in order."""
+        return faults_of(self.cause)
 
 
 @dataclass
@@ -153,11 +178,19 @@ class Trial:
     """What a trial showed."""
 
     subject: Subject
-    calm: Seen
+    calm: Seen[Outcome]
     histories: int = 0
-    points: int = 0
+    points: int = 0  # where faults were planned; of random histories, durable points judged
     ends: Counter[str] = field(default_factory=Counter[str])
     failures: list[Failure] = field(default_factory=list[Failure])
+    campaign: Report | None = None  # of random histories
+    played: Counter[int] = field(default_factory=Counter[int])  # histories by number of faults
+
+    @property
+    def never(self) -> list[str]:
+        """Kinds of trouble that many random histories should have met, and none did."""
+        many = self.campaign is not None and self.histories >= FAIRLY_MANY
+        return self.campaign.never if self.campaign is not None and many else []
 
 
 class Stage:
@@ -177,29 +210,18 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._folder.cleanup()
 
-    def play(self, *faults: Fault) -> Seen:
-        """One history, judged by the oracle; refused where a body reached for the real world."""
-        return self.seen(lambda: play(self.flow, self._empty, self.folder, *faults))
+    def play(self, *faults: Fault) -> Seen[Outcome]:
+        """One history, judged by the oracle."""
+        return self.subject.seen(play(self.flow, self._empty, self.folder, *faults))
 
-    def told(self, make: Callable[[Flow, Path], History]) -> Seen:
+    def told(self, make: Callable[[Flow, Path], History]) -> Seen[Outcome]:
         """One history of a kind of its own."""
         path = self.folder / "told.db"
         path.unlink(missing_ok=True)
         path.write_bytes(self._empty.read_bytes())
-        return self.seen(lambda: make(self.flow, path).run())
+        return self.subject.seen(make(self.flow, path).run())
 
-    def seen(self, run: Callable[[], Outcome]) -> Seen:
-        """What is to be seen of a history."""
-        outcome = run()
-        played = self.subject.last
-        assert played is not None
-        for step, did in played.unsafe:
-            found = next((s for s in self.subject.steps() if s.name == step), None)
-            where = functions.where_is(found.fn) if found else ""
-            raise errors.unsafe(step, did, where)
-        return Seen(outcome, played.world)
-
-    def calm(self) -> Seen:
+    def calm(self) -> Seen[Outcome]:
         """The run without a fault, played twice: what differs then says nothing later."""
         first = self.play()
         if not first.outcome.status or first.outcome.status == "active":
@@ -211,40 +233,43 @@ class Stage:
         return first
 
 
-def _fine(calm: Seen) -> None:
-    return None
+def fine(calm: Seen[Outcome]) -> None:
+    """Refuse nothing."""
 
 
-def try_out(
-    subject: Subject, watch: Watch = iter, check: Callable[[Seen], None] = _fine, crashes: int = 1
-) -> Trial:
+def try_out(subject: Subject, watch: Watch = iter, check: Check = fine, crashes: int = 1) -> Trial:
     """Play every single fault of a workflow, or those that `watch` hands on.
 
     `crashes` is how many faults a history has at most: a second one falls on what the first brought
-    about. Of the failures there is one for each cause: the one that is told most easily. `check`
-    may refuse the run without a fault.
+    about, at so many points of either run as `BOUNDARIES_MAX` says. Of the failures there is one
+    for each cause: the one that is told most easily. `check` may refuse the run without a fault.
     """
     found: dict[tuple[str, str], list[tuple[Faults, Finding]]] = {}
     with Stage(subject) as stage:
         calm = stage.calm()
         check(calm)
-        trial = Trial(subject, calm, 1, len(calm.outcome.points))
+        points = calm.outcome.points
+        near = {point.boundary for point in spread(points, BOUNDARIES_MAX)}
+        trial = Trial(subject, calm, 1, len(points))
         trial.ends[calm.outcome.status] += 1
+        trial.played[0] = 1
         for finding in judge(calm, calm):
             found.setdefault(finding.kind, []).append(((), finding))
-        plan: list[Faults] = [(fault,) for fault in single_faults(calm.outcome.points)]
-        for _ in range(crashes):
+        plan: list[Faults] = [(fault,) for fault in single_faults(points)]
+        for count in range(1, crashes + 1):
             behind: list[Faults] = []
             for faults in watch(plan):
                 seen = stage.play(*faults)
                 trial.histories += 1
                 trial.ends[seen.outcome.status] += 1
+                trial.played[count] += 1
                 for finding in judge(seen, calm):
                     found.setdefault(finding.kind, []).append((faults, finding))
-                behind += [(*faults, then) for then in _behind(seen.outcome)]
+                if count < crashes and faults[0].boundary in near:
+                    behind += [(*faults, then) for then in _behind(seen.outcome)]
             plan = behind
     for each in found.values():
-        faults, finding = min(each, key=lambda one: _plainness(one[0]))
+        faults, finding = min(each, key=lambda one: plainness(one[0]))
         trial.failures.append(Failure(faults, finding, len(each) - 1))
     return trial
 
@@ -259,12 +284,18 @@ def _behind(outcome: Outcome) -> Iterator[Fault]:
 _PLAIN = (Kind.CRASH, Kind.CRASH_SENT, Kind.LANDS_AND_RAISES, Kind.RAISES, Kind.STOPPED, Kind.HANGS)
 
 
-def _plainness(faults: Faults) -> tuple[int, ...]:
+def faults_of(cause: Cause) -> tuple[Fault | Mishap, ...]:
+    """What goes wrong in a history of either kind, in order."""
+    return cause.mishaps if isinstance(cause, Script) else cause
+
+
+def plainness(cause: Cause) -> tuple[int, ...]:
     """Small for what is told easily: no fault at all, one, a crash, right behind a call."""
+    faults = faults_of(cause)
     return (len(faults), *(part for fault in faults for part in _plain(fault)))
 
 
-def _plain(fault: Fault) -> tuple[int, int, int]:
+def _plain(fault: Fault | Mishap) -> tuple[int, int, int]:
     kind = _PLAIN.index(fault.kind) if fault.kind in _PLAIN else len(_PLAIN)
     behind = fault.boundary.port == "world" and fault.boundary.edge is Edge.AFTER
     inside = fault.boundary.operation.startswith("inside")

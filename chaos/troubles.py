@@ -7,7 +7,7 @@ Beside the faults of `faults.py` stand those that need more than one process, or
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from enum import StrEnum
 
 from .choices import Source
@@ -94,9 +94,24 @@ _FITTING: Mapping[tuple[str, Edge], tuple[Woe, ...]] = {
     ("own commit", Edge.BEFORE): (Kind.CRASH, Kind.NOT_COMMITTED),
     ("own commit", Edge.AFTER): (Kind.CRASH, *_STOPS, Kind.COMMITTED),
     ("moment", Edge.BEFORE): (Kind.CRASH, *_ANYWHERE),
+    ("inside", Edge.BEFORE): (Kind.CRASH,),  # before a line of a body of the user's
     ("beat", Edge.BEFORE): (Trouble.BEATS_LOST,),
     ("message", Edge.BEFORE): (Trouble.MESSAGE_TWICE, Trouble.MESSAGE_LATE),
 }
+EVERYWHERE = ("read", "write", "commit", "moment", "beat")
+"""What every workflow meets."""
+
+
+def fitting(natures: Container[str]) -> list[Woe]:
+    """The kinds that can come at boundaries of these natures."""
+    found = {kind for (nature, _), kinds in _FITTING.items() if nature in natures for kind in kinds}
+    return [kind for kind in KINDS if kind in found]
+
+
+def fits(kind: Woe, nature: str, edge: Edge) -> bool:
+    """Whether this kind can come at this edge of an operation."""
+    return kind in _FITTING[nature, edge]
+
 
 DISTANCE = 60
 """Boundaries to the next trouble: fewer than this."""
@@ -125,25 +140,26 @@ class Chance:
         self._left = source.choose(DISTANCE)
         self._until = 1 + source.choose(FAVOURED_DISTANCE) if favoured is not None else 0
 
-    def meet(self, nature: str, edge: Edge = Edge.BEFORE) -> Woe | None:
-        """What goes wrong at this boundary, mostly nothing."""
+    def meet(self, nature: str, edge: Edge = Edge.BEFORE, name: str = "") -> Woe | None:
+        """What goes wrong at this boundary, mostly nothing; `name` is for those who write down
+        where it was."""
         if nature == "moment" and self._moment:
             return None  # nothing lies between two moments of the clock
         self._moment = nature == "moment"
         self.met += 1
         if not (self._left or self._until):
             return None
-        fitting = _FITTING[nature, edge]
-        if self._until and self._favoured is not None and self._favoured in fitting:
+        kinds = _FITTING[nature, edge]
+        if self._until and self._favoured is not None and self._favoured in kinds:
             self._until -= 1
             if not self._until:
                 return self._fire(self._favoured)
-        if not (self._left and fitting):
+        if not (self._left and kinds):
             return None
         self._left -= 1
         if self._left:
             return None
-        kind = self._fire(fitting[self._source.choose(len(fitting))])
+        kind = self._fire(kinds[self._source.choose(len(kinds))])
         if self.fired.total() < TROUBLES_MAX:
             self._left = self._source.choose(DISTANCE)
         return kind

@@ -124,7 +124,7 @@ class WildStore:
         process = self._process
         if process.dead or process.stopped:
             await process.able()
-        woe = process.chance.meet(nature)
+        woe = process.chance.meet(nature, Edge.BEFORE, name)
         if woe is not None:
             await self._before(woe, name, args)
         result = await inner(*args, **kwargs)
@@ -132,7 +132,7 @@ class WildStore:
             process.durable(name)
         if process.dead or process.stopped:
             await process.able()
-        woe = process.chance.meet(nature, Edge.AFTER)
+        woe = process.chance.meet(nature, Edge.AFTER, name)
         if woe is not None:
             await self._after(woe, name)
         return result
@@ -162,7 +162,7 @@ class WildStore:
     def beat(self, session: int) -> bool:
         """A heartbeat, which may be lost; the thread of a real one would wait for the lock."""
         process = self._process
-        woe = process.chance.meet("beat")
+        woe = process.chance.meet("beat", Edge.BEFORE, "beat")
         if woe is not None:
             process.hit(woe, "at a heartbeat")
             seconds = DEAF_SECONDS[process.chance.one_of(len(DEAF_SECONDS))]
@@ -181,7 +181,7 @@ class WildStore:
     async def _transaction(self, session: int, **settings: Any) -> AsyncGenerator[StepTransaction]:
         process = self._process
         await process.able()
-        woe = process.chance.meet("read")
+        woe = process.chance.meet("read", Edge.BEFORE, "transaction")
         if woe is not None:
             await self._before(woe, "transaction")
         async with self._inner.transaction(session, **settings) as transaction:
@@ -193,7 +193,7 @@ class WildStore:
         await self._locked("own commit", Edge.AFTER, "step commit")
 
     async def _locked(self, nature: str, edge: Edge, name: str) -> None:
-        woe = self._process.chance.meet(nature, edge)
+        woe = self._process.chance.meet(nature, edge, name)
         if woe is None:
             return
         await suffer(self._process, woe, f"{edge} store.{name}")
@@ -215,9 +215,10 @@ class WildWorld:
         nature = "question" if role == "probe" else "call in time" if timeout else "call"
         if invocation.tx is not None:
             nature = "transactional"
-        where = f"world.{role} {invocation.site} of {invocation.order[0]}"
+        name = f"{role} {invocation.site}"
+        where = f"world.{name} of {invocation.order[0]}"
         seconds = LATENCY_SECONDS
-        woe = process.chance.meet(nature)
+        woe = process.chance.meet(nature, Edge.BEFORE, name)
         if woe is not None:
             late = 0.0 if timeout is None else timeout.total_seconds()
             seconds = await self._before(woe, where, invocation, late)
@@ -226,9 +227,9 @@ class WildWorld:
         try:
             result = await self._done(invocation, seconds)
         except Exception:
-            await self._answered(nature, where)
+            await self._answered(nature, name, where)
             raise
-        await self._answered(nature, where)
+        await self._answered(nature, name, where)
         return result
 
     async def _before(self, woe: Woe, where: str, invocation: Invocation, timeout: float) -> float:
@@ -251,11 +252,11 @@ class WildWorld:
     def _late(self) -> float:
         return LATE_SECONDS[self._process.chance.one_of(len(LATE_SECONDS))]
 
-    async def _answered(self, nature: str, where: str) -> None:
+    async def _answered(self, nature: str, name: str, where: str) -> None:
         """The answer is on its way back; a refusal is an answer too."""
         process = self._process
         await process.able()
-        woe = process.chance.meet(nature, Edge.AFTER)
+        woe = process.chance.meet(nature, Edge.AFTER, name)
         if woe is None:
             return
         await suffer(process, woe, f"after {where}")
@@ -264,11 +265,13 @@ class WildWorld:
 
     async def _done(self, invocation: Invocation, seconds: float) -> Any:
         if invocation.tx is not None:
-            args, kwargs = invocation.step.spread(invocation.arguments)
-            return await invocation.step.fn(invocation.tx, *args, **kwargs)
+            return await self._outside(invocation.order[0]).within(invocation)
         come: asyncio.Future[None] = self._process.loop.create_future()
         request = self._send(invocation, seconds, come)
         await come
+        if request.cut:
+            self._process.hit(Kind.CRASH, f"inside world.{invocation.role} {invocation.site}")
+            await self._process.able()
         return request.answer()
 
     def _send(
@@ -342,6 +345,6 @@ class WildClock:
         return lambda: timers[0].cancel()
 
     def _moment(self, what: str) -> None:
-        woe = self._process.chance.meet("moment")
+        woe = self._process.chance.meet("moment", Edge.BEFORE, what)
         if woe is not None:
             self._process.hit(woe, f"at {what}")

@@ -27,10 +27,11 @@ from ..specs.ledger import Ledger, Sent
 from ..specs.oracle import Broken, Oracle, Rows
 from .choices import Source, Tape
 from .databases import Database
+from .faults import Boundary, Edge, Kind
 from .history import Flow, Message
 from .outside import Outside
 from .quick import NeverWaits, QuickLoop
-from .simulation import EPOCH, NothingLeft, Time
+from .simulation import NothingLeft, Time
 from .story import Happening, records_in_words
 from .troubles import FAVOURED, Chance, Trouble, Woe
 from .wild_process import WildProcess
@@ -54,7 +55,7 @@ class JumpyTime(Time):
 
     def database(self) -> int:
         """Microseconds since 1970, as the store tells them."""
-        return EPOCH + self.now + self.wall
+        return super().database() + self.wall
 
 
 class Plan(NamedTuple):
@@ -76,10 +77,27 @@ def draw_plan(source: Source, flows: Sequence[Flow]) -> Plan:
     while len(chosen) < executions and left:
         flow = left[source.choose(len(left))]
         chosen.append(flow)
-        if flow.tables:  # of the author's own: its check knows of one execution
+        # The check of an author's tables knows of one execution, and so do receivers of its own.
+        if flow.tables or flow.outside:
             left.remove(flow)
     pace = PACES[shape // len(SHAPES)]
     return Plan(workers, tuple(chosen), FAVOURED[favoured - 1] if favoured else None, pace)
+
+
+class Lines:
+    """The lines of a user's bodies, as boundaries of a random history: a process may die there."""
+
+    def __init__(self, chance: Chance) -> None:
+        self._chance = chance
+
+    def number(self, port: str, operation: str) -> int:
+        """Who writes it down counts for itself."""
+        return 1
+
+    def meet(self, boundary: Boundary, fitting: tuple[Kind, ...]) -> Kind | None:
+        """Death, or nothing."""
+        woe = self._chance.meet("inside", boundary.edge, boundary.operation)
+        return Kind.CRASH if woe is not None else None
 
 
 class WildOutcome:
@@ -100,14 +118,19 @@ class WildOutcome:
         self.points = 0  # durable points judged
 
     @property
+    def status(self) -> str:
+        """How the first of its executions ended."""
+        return self.ends[0] if self.ends else ""
+
+    @property
     def wrong(self) -> list[str]:
         """Why it is a failure; empty when it is none."""
         return [*(f"{b.rule}: {b.says} [{b.execution}]" for b in self.broken), *self.defects]
 
 
 class WildHistory:
-    """One history; it ends at the first broken rule. `told`: what happens is written down in words,
-    which is slower.
+    """One history; it ends at the first broken rule (`over`). `told`: what happens is written down
+    in words, which is slower.
     """
 
     def __init__(
@@ -116,9 +139,9 @@ class WildHistory:
         self.database, self._tape, self._told = database, Tape(source), told
         self.time = JumpyTime()
         self.outcome = WildOutcome()
-        self.plan = draw_plan(self._tape, flows)
+        self.plan = self._planned(flows)
         self.pace = self.plan.pace
-        self.chance = Chance(self._tape, self.plan.favoured)
+        self.chance = self._luck()
         names = Counter[str]()
         self._flows: dict[str, Flow] = {}
         for flow in self.plan.flows:
@@ -137,8 +160,15 @@ class WildHistory:
         self._orphan_count = 0
         self._records: dict[int, int] = {}  # those that the story has told
 
+    def _planned(self, flows: Sequence[Flow]) -> Plan:
+        return draw_plan(self._tape, flows)
+
+    def _luck(self) -> Chance:
+        return Chance(self._tape, self.plan.favoured)
+
     def _receivers(self, flow: Flow) -> Outside:
-        outside = Outside(flow.answers)
+        made = flow.outside(Lines(self.chance)) if flow.outside else None
+        outside = made or Outside(flow.answers, flow.plain)
         outside.ledger = self.outcome.ledger
         return outside
 
@@ -155,7 +185,7 @@ class WildHistory:
         self._post = self.database.store(CLIENT, self.time.database)
         try:
             self._begin()
-            while not (self._over() or outcome.broken):
+            while not self.over():
                 self._go_on()
             if not outcome.broken:
                 self._note(self._oracle.settle(self.database.whole(), outcome.ledger), "the end")
@@ -184,13 +214,17 @@ class WildHistory:
             for n, (key, flow) in enumerate(self._flows.items())
             if n % self.plan.workers == machine - 1
         ]
-        self.tell(f"worker {number} begins on machine {machine}")
+        self.begins(number, machine)
         workflows = [workflow_of(flow) for flow in {f.name: f for f in self.plan.flows}.values()]
         process = WildProcess(self, number, machine, workflows, mine)
         self._processes.append(process)
         self._living = [*self._living, process]
 
-    def _over(self) -> bool:
+    def over(self) -> bool:
+        """There is nothing more to be seen."""
+        return bool(self.outcome.broken) or self._rests()
+
+    def _rests(self) -> bool:
         awaited = self._living or self.time.awaited or self._client.due
         return self._settled and not awaited
 
@@ -261,19 +295,31 @@ class WildHistory:
         self.outcome.points += 1
         if self._told:
             self._tell_records(rows)
-        self._note(self._oracle.judge(rows, ledger), point)
-        self._note(self._binding.judge(rows, ledger), point)
+        judges = self._oracle, self._binding
+        self._note([broken for j in judges for broken in j.judge(rows, ledger)], point)
         stopped = [p for p in self._living if p.stopped and not p.asleep]
         if stopped:
             fenced = {row["worker"] for row in rows["session"] if row["fenced"] is not None}
             for process in stopped:
                 if f"worker {process.number}" in fenced:
                     process.taken_over()
+        self._look_for_the_end(rows)
+
+    def _look_for_the_end(self, rows: Rows) -> None:
         executions = rows["execution"]
         if self._settled or self._sending or len(executions) < len(self._flows):
             return
-        if all(_settled(row) for row in executions):
+        if all(self.settled(row) or self._in_vain(row, rows) for row in executions):
             self._settle()
+
+    def settled(self, row: Mapping[str, Any]) -> bool:
+        """Nothing will happen in this execution any more, unless somebody comes."""
+        if row["status"] in _FINAL:
+            return True
+        return row["status"] == "active" and row["owner"] is None and _on_desk(row)
+
+    def _in_vain(self, row: Mapping[str, Any], rows: Rows) -> bool:
+        return self._flows[row["key"]].rests and _waits_in_vain(row, rows)
 
     def _settle(self) -> None:
         self._settled = True
@@ -293,6 +339,14 @@ class WildHistory:
         """Write down what happens."""
         if self._told:
             self.outcome.story.append(Happening(self.time.now / 1e6, what))
+
+    def begins(self, number: int, machine: int) -> None:
+        """Write down that a worker begins."""
+        self.tell(f"worker {number} begins on machine {machine}")
+
+    def struck(self, number: int, woe: Woe, where: str) -> None:
+        """Write down what goes wrong for a worker."""
+        self.tell(f"worker {number}: {woe} {where}")
 
     def _tell_records(self, rows: Rows) -> None:
         for words in records_in_words(rows, self._records):
@@ -350,8 +404,8 @@ class WildHistory:
         self._client.create_task(commit())
 
     async def _send(self, key: str, message: Message) -> None:
-        await asyncio.sleep(max(0.0, message.at))
-        woe = self.chance.meet("message")
+        await self._until(message.at)
+        woe = self.chance.meet("message", Edge.BEFORE, message.id)
         seconds = 0.0
         if woe is not None:
             seconds = MESSAGE_SECONDS[self.chance.one_of(len(MESSAGE_SECONDS))]
@@ -364,7 +418,10 @@ class WildHistory:
             await asyncio.sleep(seconds)
             await self._deliver(key, message.signal.name, message.id, raw, True)
         self._sending -= 1
-        self.judge("the last message")
+        self._look_for_the_end(self.database.rows())
+
+    async def _until(self, at: float) -> None:
+        await asyncio.sleep(max(0.0, at))
 
     async def _deliver(self, key: str, channel: str, id: str, raw: bytes, patiently: bool) -> None:
         """Send until it is durable or cannot be; `patiently`: until the execution exists, too."""
@@ -396,10 +453,7 @@ class WildHistory:
         outcome.seconds = self.time.now / 1e6
         outcome.rows = self.database.rows()
         outcome.firings = sum(row["transition"] >= 0 for row in outcome.rows["log"])
-        outcome.ends = [
-            str(row["status"]) if row["status"] in _FINAL else "on the desk"
-            for row in outcome.rows["execution"]
-        ]
+        outcome.ends = [_told(row) for row in outcome.rows["execution"]]
         for row in outcome.rows["execution"]:
             flow = self._flows[row["key"]]
             if flow.check is not None and row["status"] in _FINAL:
@@ -416,10 +470,21 @@ def workflow_of(flow: Flow) -> Workflow[..., Any]:
     return cast("Workflow[..., Any]", target)
 
 
-def _settled(row: Mapping[str, Any]) -> bool:
-    if row["status"] in _FINAL:
+def _told(row: Mapping[str, Any]) -> str:
+    if row["status"] != "active":
+        return str(row["status"])
+    return "on the desk" if _on_desk(row) else "waiting"
+
+
+def _waits_in_vain(row: Mapping[str, Any], rows: Rows) -> bool:
+    """It is stalled, or waits for a message where none is left that it hears, and for no moment."""
+    if row["status"] == "stalled":
         return True
-    return row["status"] == "active" and row["owner"] is None and _on_desk(row)
+    if row["owner"] is not None or row["wake_at"] is not None or not row["waits"]:
+        return False
+    heard = set(row["waits"].split(","))
+    unread = (m for m in rows["message"] if m["consumed_at"] is None)
+    return not any(m["execution"] == row["id"] and m["channel"] in heard for m in unread)
 
 
 def _on_desk(row: Mapping[str, Any]) -> bool:

@@ -50,6 +50,8 @@ class Around(Protocol):
 
     def tell(self, what: str) -> None: ...
 
+    def struck(self, number: int, woe: Woe, where: str) -> None: ...
+
     def judge(self, point: str) -> None: ...
 
     def jump(self, seconds: float) -> None: ...
@@ -147,7 +149,7 @@ class WildProcess:
     def hit(self, woe: Woe, where: str) -> None:
         """Die, stop, or let others do what they do, without waiting for it."""
         one_of, around = self.chance.one_of, self.around
-        around.tell(f"worker {self.number}: {woe} {where}")
+        around.struck(self.number, woe, where)
         if woe in (Kind.CRASH, Kind.CRASH_SENT):
             self.die()
         elif woe in (Kind.STOPPED, Kind.ASLEEP):

@@ -97,9 +97,9 @@ CODES: Mapping[str, Code] = {
         "Use a loop.",
     ),
     "PD112": Code(
-        "The source of the workflow is not available.",
-        "A workflow is compiled from its text.",
-        "Put it into a file or a notebook cell.",
+        "The source of the workflow is not there, or has changed since it was imported.",
+        "A workflow is compiled from its text, as it was when it was imported.",
+        "Put it into a file or a notebook cell; after a change import it again.",
     ),
     "PD113": Code(
         "Arguments that do not say which parameter they are for.",

@@ -15,10 +15,12 @@ import msgspec
 from ..chaos.deadly import DeadlyStore, DeadlyWorld, Fatal
 from ..chaos.kills import Fate, Moment
 from ..engine.client import Engine
+from ..engine.errors import StoreUnavailable
 from .demo.lifeline import end_with_stdin
 from .demo.moments import CallAgain, say
 from .demo.order import fulfil_order
 
+UNBORN = 4  # exit code: the store could not be used
 AT_ONCE = 2  # executions that one worker holds, so that all have some
 
 
@@ -54,6 +56,16 @@ async def live(life: Life) -> None:
         await asyncio.Event().wait()
 
 
+def main(told: str) -> int:
+    """Live; the exit code. Who cannot begin, since another holds the writer, says so and ends."""
+    try:
+        asyncio.run(live(msgspec.json.decode(told, type=Life)))
+    except StoreUnavailable as away:
+        say("unborn", why=str(away))
+        return UNBORN
+    return 0
+
+
 if __name__ == "__main__":
     end_with_stdin()
-    asyncio.run(live(msgspec.json.decode(sys.argv[1], type=Life)))
+    sys.exit(main(sys.argv[1]))

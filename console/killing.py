@@ -172,8 +172,9 @@ class Killer:
                     self.campaign.problems.append(f"{name} ended by itself, with code {code}")
                     self._all_killed.set()  # what is left is finished, and told
                     return
-        except GivenUp:
-            return
+        except GivenUp:  # nobody is waited for any more, and nothing is ordered
+            self._all_killed.set()
+            self._settled.set()
         except BaseException as defect:
             self.campaign.problems.append(f"the campaign itself failed: {defect!r}")
             self._all_killed.set()

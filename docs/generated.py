@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import runpy
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from perdure.chaos.enumeration import Counts
 from perdure.console.cli.targets import workflows
@@ -29,6 +32,26 @@ from perdure.specs.protocol.whole import CLAIMS
 
 DEMO = "perdure.console.demo.order"
 ROOT = Path(__file__).parents[1]
+_BARE: tempfile.TemporaryDirectory[str] = tempfile.TemporaryDirectory()
+"""Where the reference is read; gone with the process."""
+
+
+@event_priority(100)  # before the reader of packages is made
+def on_config(config: Any) -> Any:
+    """Let the reference be read from the packages alone.
+
+    The checkout is the package and holds more: an environment, and a link to itself that a reader
+    of packages would follow for as long as a path may be.
+    """
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    package = Path(_BARE.name) / "perdure"
+    package.mkdir(exist_ok=True)
+    copyfile(ROOT / "__init__.py", package / "__init__.py")  # a link would be followed back
+    for room in {name.split(".")[1] for name in tools["setuptools"]["packages"] if "." in name}:
+        (package / room).symlink_to(ROOT / room)
+    python = config["plugins"]["mkdocstrings"].config["handlers"]["python"]
+    python["paths"] = [_BARE.name]
+    return config
 
 
 def on_files(files: Files, config: Any) -> Files:

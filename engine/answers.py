@@ -5,6 +5,7 @@ Nothing is called, fired or counted here; see `calls.py`.
 
 from __future__ import annotations
 
+from operator import methodcaller
 from typing import Any, cast
 
 from ..model.language.effects import InDoubt, Landed, Voided
@@ -15,10 +16,12 @@ from . import bodies, post
 from .instance import Instance
 from .kernel import Call, transition_of
 
+_READ = methodcaller("get")
+
 
 def arguments_of(call: Call, step: Step[..., Any]) -> tuple[Any, ...]:
     """What the function of the role takes, decoded afresh for this attempt."""
-    values = tuple([value.get() for value in call.arguments])
+    values = tuple(map(_READ, call.arguments))
     if call.role != "undo":
         return values
     entry, undo = call.entry, step.undo_step

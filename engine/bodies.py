@@ -17,7 +17,7 @@ Raw = msgspec.Raw
 NOTHING = Raw(b"")
 
 
-class Body(msgspec.Struct, omit_defaults=True, frozen=True):
+class Body(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     """What a record holds beyond its header."""
 
     s: int = 0  # the session that writes, in the first record of a tenure

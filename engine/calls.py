@@ -37,6 +37,7 @@ RETRY_SECONDS = 0.1  # between attempts while the store cannot be used
 _PROBING = Retry(attempts=PROBES_MAX)
 _LOG = logging.getLogger("perdure")
 _FREE = frozenset({Effect.PURE, Effect.OBSERVE})
+_TRANSACTIONAL = Effect.TRANSACTIONAL
 _SETTLING = frozenset(effect for effect in Effect if effect.intent)
 
 
@@ -64,20 +65,19 @@ class Caller:
         forward = call.role == "step"
         running = Running(forward and step.effect in _SETTLING, instance.key, call, step)
         needed = -1 if forward and step.effect in _FREE else instance.seq - 1
-
-        def start() -> None:
-            if running.cancelled:
-                return
-            work = self._guarded(instance, call, step, running)
-            # Not by the loop's factory: that one asks whether a step starts the task.
-            running.task = asyncio.Task(work, loop=asyncio.get_running_loop())
-            self.tasks.add(running.task)
-
         if needed <= instance.durable:
-            start()
+            self._start(instance, running)
         else:
-            instance.starts.append((needed, start))
+            instance.starts.append((needed, partial(self._start, instance, running)))
         return running
+
+    def _start(self, instance: Instance, running: Running) -> None:
+        if running.cancelled:
+            return
+        work = self._perform(instance, running.call, running.step, running)
+        # Not by the loop's factory: that one asks whether a step starts the task.
+        running.task = asyncio.Task(work, name=running.call.site.name)
+        self.tasks.add(running.task)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something beside the rest, until it ends or the worker stops."""
@@ -86,51 +86,47 @@ class Caller:
         task.add_done_callback(self.tasks.discard)
         return task
 
-    async def _guarded(
-        self, instance: Instance, call: Call, step: Step[..., Any], running: Running
-    ) -> None:
-        """A defect of ours stalls the execution it hit, loudly, and no other."""
-        try:
-            await self._perform(instance, call, step, running)
-        except Exception as defect:
-            _LOG.exception("%s is stalled by a defect", instance.key)
-            instance.running.pop(self.driver.wish_of(call), None)
-            self.driver.stall(instance, "".join(traceback.format_exception(defect)))
-        finally:  # its last words: a callback of the task would be another turn of the loop
-            if running.task is not None:
-                self.tasks.discard(running.task)
-
     # --- one call -----------------------------------------------------------------------------
 
     async def _perform(
         self, instance: Instance, call: Call, step: Step[..., Any], running: Running
     ) -> None:
-        if call.role == "step" and step.effect is Effect.TRANSACTIONAL:
-            await self._in_transaction(instance, call, step, running)
-            return
-        while True:
-            if not self._its_turn(instance, call, step):
-                await self._turn(instance, call, step, running)
-            running.waiting = False
-            if not instance.alive:
-                return  # another session has it: whoever asks for this call now is not us
-            try:
-                result = await self._once(instance, call, step)
-            except (Exception, asyncio.CancelledError) as raised:
-                error = self._stray(instance, running, raised)
-                await self._known(instance)
-                if not await self._failed(instance, call, step, running, error):
+        """Call until there is an outcome. A defect of ours stalls this execution, and no other."""
+        try:
+            if step.effect is _TRANSACTIONAL and call.role == "step":
+                await self._in_transaction(instance, call, step, running)
+                return
+            while True:
+                moment = earliest(instance, call)
+                if (moment and moment > self.store.now()) or not self._may(call, step):
+                    await self._turn(instance, call, step, running)
+                running.waiting = False
+                if not instance.alive:
+                    return  # another session has it: whoever asks for this call now is not us
+                try:
+                    result = await self._once(instance, call, step)
+                except (Exception, asyncio.CancelledError) as raised:
+                    error = self._stray(instance, running, raised)
+                    await self._known(instance)
+                    if await self._failed(instance, call, step, running, error):
+                        return
                     continue
-            else:
                 if instance.lent is not None:
                     await self._known(instance)
                 if running.cancelled:
                     return
                 if not instance.alive:
                     await self._testify(instance, call, step, result)
-                elif not self._answered(instance, call, step, result):
-                    continue
-            return
+                    return
+                if self._answered(instance, call, step, result):
+                    return
+        except Exception as defect:
+            _LOG.exception("%s is stalled by a defect", instance.key)
+            instance.running.pop(call.wish, None)
+            self.driver.stall(instance, "".join(traceback.format_exception(defect)))
+        finally:  # its last words: a callback of the task would be another turn of the loop
+            if running.task is not None:
+                self.tasks.discard(running.task)
 
     def _stray(self, instance: Instance, running: Running, raised: BaseException) -> Exception:
         """What a step failed with; a cancellation that nobody here sent is its own failure."""
@@ -142,11 +138,6 @@ class Caller:
         while task is not None and task.cancelling():
             task.uncancel()
         return StepFailed("asyncio.CancelledError", "the step cancelled its own task")
-
-    def _its_turn(self, instance: Instance, call: Call, step: Step[..., Any]) -> bool:
-        """Whether neither a backoff, nor a probe's earliest moment, nor the lease is in its way."""
-        moment = earliest(instance, call)
-        return (not moment or moment <= self.store.now()) and self._may(call, step)
 
     def _may(self, call: Call, step: Step[..., Any]) -> bool:
         if call.role == "step" and step.effect in _FREE:
@@ -176,7 +167,7 @@ class Caller:
             order,
             call.site.name,
             tx,
-            partial(self._late, instance, call, step),
+            _nothing if step.is_async else partial(self._late, instance, call, step),
         )
         if step.timeout is None:  # else that of its probe and its undo too
             return self.world.call(invocation)
@@ -202,7 +193,8 @@ class Caller:
             self._fire(instance, call, TransitionKind.VOIDED, said={"by": "probe", **said})
         else:
             value, said = cast("Landed[Any]", result).value, {"by": "probe", **said}
-            self._fire_value(instance, call, TransitionKind.SETTLED, value, said)
+            settled = self.driver.transition(instance, call.place, TransitionKind.SETTLED)
+            self._fire_value(instance, call, settled, value, said)
         self.driver.pump(instance)
         return True
 
@@ -250,7 +242,7 @@ class Caller:
             return
         # Back before its intent, which waits for the backoff, in memory or parked.
         self._count_failure(instance, call, step.retry, error)
-        instance.running.pop(self.driver.wish_of(call), None)
+        instance.running.pop(call.wish, None)
         self.driver.fire(instance, retry)
 
     async def _in_transaction(
@@ -330,7 +322,7 @@ class Caller:
         except BaseException:
             if before is not None:
                 instance.back_to(before)
-                instance.running[self.driver.wish_of(call)] = running
+                instance.running[call.wish] = running
             raise
         instance.lent = None
         return flying, appended
@@ -355,20 +347,18 @@ class Caller:
     def _landed(
         self, instance: Instance, call: Call, step: Step[..., Any], result: Any, took: int
     ) -> bool:
-        settling = step.effect in _SETTLING
-        kind = TransitionKind.LANDED if settling else TransitionKind.STEP
-        return self._fire_value(instance, call, kind, result, attempts_of(took))
+        transition = instance.wiring.lands[call.place]
+        return self._fire_value(instance, call, transition, result, attempts_of(took))
 
     def _fire_value(
         self,
         instance: Instance,
         call: Call,
-        kind: TransitionKind,
+        transition: int | None,
         result: Any,
         said: dict[str, Any],
     ) -> bool:
         """Fire what brings a value; False when it, or the glue behind it, is of no use."""
-        transition = self.driver.transition(instance, call.place, kind)
         assert transition is not None
         try:
             value = post.result_codec(instance, transition).seal(result)
@@ -423,7 +413,7 @@ class Caller:
         soon = retry.wait_seconds(row.tries) < KEEP_SECONDS
         if soon and not (call.role == "probe" and row.tries >= PROBES_MAX):
             return False
-        instance.running.pop(self.driver.wish_of(call), None)
+        instance.running.pop(call.wish, None)
         self.driver.committer.dirty(instance)
         self.driver.pump(instance)
         return True
@@ -444,7 +434,7 @@ class Caller:
 
     def _end(self, instance: Instance, call: Call) -> int:
         """The call is over: its counter goes with the record; how many attempts it took."""
-        instance.running.pop(self.driver.wish_of(call), None)
+        instance.running.pop(call.wish, None)
         if not instance.attempts:
             return 1
         tries = self._count(instance, call)
@@ -478,7 +468,7 @@ def _goes_on() -> bool:
     return False
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     return None
 
 

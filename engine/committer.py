@@ -140,7 +140,8 @@ class Committer:
             if pending is None or instance.flying is not None or instance.held:
                 continue
             records += len(pending.records)
-            size += sum([len(r.body) for r in pending.records])
+            for _, _, _, _, _, body, _ in pending.records:
+                size += len(body)
             if chosen and (records > RECORDS_MAX or size > BYTES_MAX):
                 self._urgent = True  # the rest is the next batch
                 break
@@ -160,7 +161,7 @@ class Committer:
                 await self._patiently(
                     lambda k=key, b=body: self._store.keep(append.execution, k, b)
                 )
-                append.kept.add(digest)
+                append.kept |= {digest}
 
     async def _append(self, batch: list[Append]) -> list[Appended]:
         for append in batch:

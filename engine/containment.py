@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
-from contextvars import ContextVar
 from typing import Any
 
 from ..model.errors import StepFailed
-
-INSIDE: ContextVar[bool] = ContextVar("INSIDE", default=False)
-"""The code of a step runs here, or that of a task it started."""
+from ..model.language.ambient import CALLED
 
 Factory = Callable[..., Any]
 
@@ -68,7 +65,7 @@ class Containing:
         self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **options: Any
     ) -> Any:
         """Make a task, of a contained coroutine when a step starts it."""
-        if INSIDE.get():
+        if CALLED.get() is not None:
             work = Contained(work)
         if self.before is not None:
             return self.before(loop, work, **options)

@@ -21,7 +21,7 @@ from . import bodies, kernel, post
 from .bodies import Body
 from .clock import Clock
 from .committer import Committer
-from .instance import Instance, Wish
+from .instance import Instance
 from .kernel import Call, Doubt, Wait, Want, counter
 from .records import NO_TRANSITION, Kind
 from .resting import Rest
@@ -62,7 +62,10 @@ class Driver:
         given: Any = None,
         said: dict[str, Any] | None = None,
     ) -> bool:
-        """Fire a transition into the log in memory; False when the user's glue got stuck."""
+        """Fire a transition into the log in memory; False when the user's glue got stuck.
+
+        Whoever fires calls `pump` behind it, which sees to the commit.
+        """
         at = max(self.store.now(), instance.at)
         if said:
             said = {k: bodies.plain(v) if isinstance(v, str) else v for k, v in said.items()}
@@ -81,7 +84,6 @@ class Driver:
             self.stall(instance, stuck.details)
             return False
         instance.write(step, at)
-        self.committer.dirty(instance, lazily=True)
         return True
 
     def note(self, instance: Instance, kind: Kind, body: Body) -> None:
@@ -103,8 +105,8 @@ class Driver:
         """
         try:
             self._pump(instance)
-            if instance.pending is not None and not _can_wait(instance):
-                self.committer.dirty(instance)
+            if instance.pending is not None:
+                self.committer.dirty(instance, lazily=_can_wait(instance))
         except Exception as defect:
             _LOG.exception("%s is stalled by a defect", instance.key)
             self.stall(instance, "".join(traceback.format_exception(defect)))
@@ -123,11 +125,15 @@ class Driver:
             self._settle_wants(instance, rest)
 
     def _advance(self, instance: Instance, rest: Rest) -> bool:
+        if rest.still and not instance.mail:
+            return False
         wiring, state = instance.wiring, instance.state
         transition = kernel.next_auto(wiring, state, instance.durable) if rest.autos else None
         if transition is None:
             # What has come before an intent is heard before it: a cancel, or the end of a race.
-            if post.take(self, instance) or (rest.waits and self._answer(instance)):
+            if instance.mail and post.take(self, instance):
+                return True
+            if rest.waits and self._answer(instance):
                 return True
             if rest.intents and instance.stuck is None and self.may_intend(instance):
                 transition = kernel.next_intent(wiring, state, self._refused_lately(instance))
@@ -159,11 +165,12 @@ class Driver:
             return None if message is None else Ready(message.arrived, wait, message)
         return Ready(wait.due, wait, None) if wait.due <= self.store.now() else None
 
-    def _wants(self, instance: Instance) -> list[Want]:
+    def _wants(self, instance: Instance, rest: Rest | None = None) -> list[Want]:
         """What the marking asks for; a probe that could not tell too often becomes a doubt."""
         state, wants = instance.wanted
         if state is not instance.state:
-            wants = kernel.wants(instance.program, instance.state, instance.key)
+            rest = rest or kernel.at_rest(instance.wiring, instance.state)
+            wants = kernel.asked(instance.wiring, instance.state, instance.key, rest)
             instance.wanted = instance.state, wants
         if not instance.attempts:
             return wants
@@ -172,13 +179,21 @@ class Driver:
     # --- what is left to wait for -------------------------------------------------------------
 
     def _settle_wants(self, instance: Instance, rest: Rest) -> None:
-        wants = self._wants(instance)
+        wants = self._wants(instance, rest)
         if self.draining:
             self._give_up(instance, wants, self.store.now())
             return
-        later = self._call(instance, [w for w in wants if isinstance(w, Call)])
-        dues = [w.due for w in wants if isinstance(w, Wait) and w.due] if rest.waits else []
-        dues += later
+        if instance.running:
+            _cut(instance, wants)
+        dues: list[int] = []
+        for want in wants:
+            due = 0
+            if isinstance(want, Call):
+                due = self._call(instance, want)
+            elif isinstance(want, Wait):
+                due = want.due
+            if due:
+                dues.append(due)
         if rest.intents:
             dues += self._intents_due(instance, rest.intents)
         if dues or instance.alarm is not None:
@@ -193,24 +208,16 @@ class Driver:
             return
         self._park(instance, wants, dues)
 
-    def _call(self, instance: Instance, asked: list[Call]) -> list[int]:
-        """Call what is asked for, give up what is not any more; when the others have their turn."""
-        running, later = instance.running, list[int]()
-        if running:
-            wishes = {self.wish_of(call) for call in asked}
-            for wish, one in list(running.items()):
-                if wish not in wishes and not one.settling:
-                    one.cancel()  # its token has left: a loser, a drain
-        for call in asked:
-            wish = self.wish_of(call)
-            if wish in running:
-                continue
-            moment = earliest(instance, call)
-            if moment and moment > self.store.now():
-                later.append(moment)
-            else:
-                running[wish] = self.make_call(instance, call)
-        return later
+    def _call(self, instance: Instance, call: Call) -> int:
+        """Make a call that is asked for, unless it is under way; when its turn is, if not now."""
+        wish = call.wish
+        if wish in instance.running:
+            return 0
+        moment = earliest(instance, call)
+        if moment and moment > self.store.now():
+            return moment
+        instance.running[wish] = self.make_call(instance, call)
+        return 0
 
     def _intents_due(self, instance: Instance, asked: tuple[int, ...]) -> list[int]:
         """When the intents that were not written now are looked at again."""
@@ -292,10 +299,6 @@ class Driver:
         instance.leaving = True
         self.committer.dirty(instance)
 
-    def wish_of(self, call: Call) -> Wish:
-        """The identity of what a call answers."""
-        return call.role, call.place, call.since
-
     def transition(self, instance: Instance, place: int, kind: TransitionKind) -> int | None:
         """The transition of a kind that leaves a place of this instance's net."""
         return kernel.transition_of(instance.wiring, place, kind)
@@ -341,6 +344,14 @@ def _given_up(instance: Instance, transition: int) -> dict[str, Any] | None:
     begun = begun or (running is not None and running.begun)
     effect = instance.program.steps[site].effect
     return {"may": True} if begun and effect in _MAY_HAVE_HAPPENED else None
+
+
+def _cut(instance: Instance, wants: list[Want]) -> None:
+    """Give up the calls that are not asked for any more: of a loser, of a drain."""
+    wishes = {want.wish for want in wants if isinstance(want, Call)}
+    for wish, one in list(instance.running.items()):
+        if wish not in wishes and not one.settling:
+            one.cancel()
 
 
 def _can_wait(instance: Instance) -> bool:

@@ -47,6 +47,8 @@ def _unusable(id: object) -> str:
         return "it is blank" if id else "it is empty"
     if len(id) > CHARACTERS_MAX:
         return f"it has {len(id)} characters"
+    if id.isprintable():
+        return ""
     for at, character in enumerate(id, 1):
         kind = unicodedata.category(character)
         if kind in ("Cc", "Zl", "Zp"):

@@ -13,18 +13,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..model.marking import Entry, wire
+from ..model.marking import Entry, Wiring, wire
 from ..model.net import Transition, TransitionKind
 from ..model.program import Program
-from ..model.values import is_payload
+from ..model.values import PAYLOAD_BYTES_MIN
 from . import bodies, checkpoint, kernel
 from .bodies import Body
-from .kernel import Opened, State, Want
+from .kernel import Opened, State, Want, Wish
 from .records import FIXED_BYTES, Kind, Record, chain
 from .store import Append, AttemptRow, Create, EffectRow, MessageRow, RowChange
-
-Wish = tuple[str, int, int]
-"""Role, place and seq of the token: which wish of the marking a running call answers."""
 
 CHECKPOINT_RECORDS = 500
 """A checkpoint is written when more records lie behind the last one (rule 62)."""
@@ -53,7 +50,7 @@ _SETTLED = frozenset(
 _IN_LEDGER = frozenset({TransitionKind.INTENT, *_OUTCOMES, *_SETTLED})
 
 
-@dataclass
+@dataclass(slots=True)
 class Tail:
     """How much of a log lies behind its last checkpoint, and what that checkpoint took."""
 
@@ -97,7 +94,16 @@ class Mark(NamedTuple):
     pending: Append | None
 
 
-@dataclass(eq=False)
+def _nothing() -> list[Any]:
+    """An empty list; `list[MessageRow]` as a factory takes ten times as long."""
+    return []
+
+
+def _nobody() -> dict[Any, Any]:
+    return {}
+
+
+@dataclass(eq=False, slots=True)
 class Instance:
     """One execution that this process owns at one tenure."""
 
@@ -121,14 +127,12 @@ class Instance:
     stuck: str | None = None  # why it stalls once its open intents are settled
     tail: Tail = field(default_factory=Tail)
     kept: set[str] = field(default_factory=set[str])  # digests of payloads known to be stored
-    mail: list[MessageRow] = field(default_factory=list[MessageRow])  # not consumed, by number
-    unreadable: list[MessageRow] = field(default_factory=list[MessageRow])  # set aside, not taken
+    mail: list[MessageRow] = field(default_factory=_nothing)  # not consumed, by number
+    unreadable: list[MessageRow] = field(default_factory=_nothing)  # set aside, not taken
     mail_seen: int = 0
-    attempts: dict[str, AttemptRow] = field(default_factory=dict[str, AttemptRow])
-    running: dict[Wish, Any] = field(default_factory=dict[Wish, Any])
-    starts: list[tuple[int, Callable[[], None]]] = field(
-        default_factory=list[tuple[int, Callable[[], None]]]
-    )
+    attempts: dict[str, AttemptRow] = field(default_factory=_nobody)
+    running: dict[Wish, Any] = field(default_factory=_nobody)
+    starts: list[tuple[int, Callable[[], None]]] = field(default_factory=_nothing)
     wanted: tuple[State | None, list[Want]] = (None, [])  # what the marking of a state asks for
     pending: Append | None = None
     flying: Append | None = None
@@ -137,6 +141,7 @@ class Instance:
     held: int = 0  # transactional steps that want the append right: the committer leaves it out
     lent: Mark | None = None  # where a transactional step goes back to if its commit did not hold
     waiting: bool = False  # for a suspect to be through: nothing of it goes on yet
+    wiring: Wiring = field(init=False)
 
     def __post_init__(self) -> None:
         self.wiring = wire(self.program.net)
@@ -158,7 +163,7 @@ class Instance:
             body = msgspec.structs.replace(body, s=self.session)
             self.named = True
         raw = bodies.encode(body)
-        if is_payload(raw) and not self.held:
+        if len(raw) > PAYLOAD_BYTES_MIN and not self.held:
             # Inside the transaction of a step nothing can be kept before it.
             body, large = bodies.refer(body)
             new = {digest: value for digest, value in large if digest not in self.kept}
@@ -192,19 +197,18 @@ class Instance:
         if told.kind in _SETTLED:  # by whoever: the next doubt of this site is counted anew
             self.forget(f"{told.site}?", f"{told.site}!")
         if told.kind is TransitionKind.INTENT:
-            append.effects.append(self._effect(told.site, self.state.intents[told.site], "open"))
+            append.effects += (self._effect(told.site, self.state.intents[told.site], "open"),)
         elif told.kind in _OUTCOMES:
             outcome, by = _OUTCOMES[told.kind]
-            append.effects.append(
-                self._effect(
-                    told.site,
-                    self.state.intents[told.site],
-                    outcome,
-                    record.seq,
-                    step.body.by or by,
-                    step.body.why,
-                )
+            row = self._effect(
+                told.site,
+                self.state.intents[told.site],
+                outcome,
+                record.seq,
+                step.body.by or by,
+                step.body.why,
             )
+            append.effects += (row,)
         elif told.kind is TransitionKind.UNDO:
             (place,) = self.wiring.takes[step.transition]
             entry: Entry = before.marking[place].frame[told.stack][-1]
@@ -212,7 +216,7 @@ class Instance:
             outcome, why = "stands" if step.body.stands else "undone", step.body.why
             by = step.body.by or "undo"
             row = self._effect(told.site, opened, outcome, record.seq, by, why)
-            append.effects.append(row)
+            append.effects += (row,)
 
     def keep(self, row: AttemptRow) -> None:
         """Keep a retry counter; it is written with the next batch."""
@@ -262,7 +266,8 @@ class Instance:
         """Hand the pending append to the committer, with a checkpoint when its time has come."""
         if self.pending is not None:
             self.pending.execution = self.id
-            self._checkpoint(self.pending)
+            if self.tail.records > PARK_RECORDS:
+                self._checkpoint(self.pending)
         self.flying, self.pending = self.pending, None
         if self.flying is not None and self.flying.create is not None and self.flying.payloads:
             # Payloads belong to an id, which the creation brings: it goes alone.
@@ -271,8 +276,6 @@ class Instance:
 
     def _checkpoint(self, append: Append) -> None:
         """Between two records the state in memory is that of the log: it rides along."""
-        if self.tail.records <= PARK_RECORDS:
-            return
         change = append.change
         parks = change is not None and change.release
         if not self.tail.worth(PARK_RECORDS if parks else CHECKPOINT_RECORDS):
@@ -298,10 +301,16 @@ class Instance:
         if flying is not None and flying.change is not None and flying.change.checkpoint:
             later = self.pending.records if self.pending is not None else []
             self.tail = Tail.behind(later, checkpoint.cost(flying.change.checkpoint))
-        ready = [start for seq, start in self.starts if seq <= self.durable]
-        if ready:
-            self.starts = [(seq, start) for seq, start in self.starts if seq > self.durable]
-            for start in ready:
+        if self.starts:
+            self._start()
+
+    def _start(self) -> None:
+        waiting, self.starts = self.starts, []
+        for asked in waiting:
+            if asked[0] > self.durable:
+                self.starts.append(asked)
+        for seq, start in waiting:
+            if seq <= self.durable:
                 start()
 
     def rechain(self, tenure: int, session: int, keep: bool) -> None:

@@ -12,7 +12,7 @@ transition into `in doubt X`, a token `before X` simply wants its call again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
 
@@ -31,9 +31,9 @@ from ..model.marking import (
 )
 from ..model.net import Net, PlaceKind, Site, SiteKind, TransitionKind
 from ..model.program import Program
-from .bodies import NOTHING, Body, Raw, raws
+from .bodies import NOTHING, Body, Raw
 from .kept import Kept, Make, grown, suffix
-from .moments import due, moment_of
+from .moments import due
 from .records import NO_TRANSITION, Kind
 from .resting import WANTING, Rest, rest
 from .status import Status
@@ -53,6 +53,10 @@ KIND_OF: Mapping[TransitionKind, Kind] = {
 }
 """Which word a firing is told by; everything else is `fired`."""
 
+# Looked up often, and a member of an enumeration costs more than a name.
+_BEFORE, _INTENT = PlaceKind.BEFORE, TransitionKind.INTENT
+_FIRED, _DECIDED = Kind.FIRED, Kind.DECIDED
+_NEVER = (0, 0)
 _AGAIN = frozenset({TransitionKind.VOIDED, TransitionKind.UNDID, TransitionKind.RETRY})
 
 
@@ -72,7 +76,7 @@ class Opened(NamedTuple):
     lacks: bool = False  # it landed, and only its value is missing
 
 
-class State(msgspec.Struct, frozen=True):
+class State(msgspec.Struct, frozen=True, gc=False):
     """Everything a log says about where its execution stands."""
 
     marking: Marking
@@ -80,7 +84,7 @@ class State(msgspec.Struct, frozen=True):
     intents: Mapping[str, Opened]  # site -> its latest intent
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """What a firing changes and writes."""
 
     state: State
@@ -89,7 +93,11 @@ class Step(msgspec.Struct, frozen=True):
     body: Body
 
 
-class Call(msgspec.Struct, frozen=True):
+Wish = tuple[str, int, int]
+"""Role, place and seq of the token: which wish of a marking a running call answers."""
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
     """The marking asks that this be called. `role` is "step", "probe" or "undo"."""
 
     role: str
@@ -99,6 +107,11 @@ class Call(msgspec.Struct, frozen=True):
     arguments: tuple[Any, ...]  # sealed values, in the order of the parameters
     key: str
     entry: Entry | None = None  # undo of a stack entry; None: undo of an attempt in doubt
+
+    @property
+    def wish(self) -> Wish:
+        """The identity of what it answers."""
+        return self.role, self.place, self.since
 
 
 class Wait(NamedTuple):
@@ -139,7 +152,8 @@ def effect_key(origin: str, site: str, occurrence: int, voids: int) -> str:
 
 def key_of(state: State, origin: str, site: str) -> str:
     """The effect key of the call that a site stands at now."""
-    return effect_key(origin, site, *state.calls.get(site, (0, 0)))
+    occurrence, voids = state.calls.get(site, _NEVER)
+    return effect_key(origin, site, occurrence, voids)
 
 
 # --- what may happen ----------------------------------------------------------------------------
@@ -190,10 +204,15 @@ def final_status(wiring: Wiring, state: State) -> Status | None:
 
 def wants(program: HasNet, state: State, origin: str) -> list[Want]:
     """What the marking asks for, token by token in the order they came to rest."""
-    wiring, marking = wire(program.net), state.marking
-    places: Sequence[int] = at_rest(wiring, state).wanting
+    wiring = wire(program.net)
+    return asked(wiring, state, origin, at_rest(wiring, state))
+
+
+def asked(wiring: Wiring, state: State, origin: str, resting: Rest) -> list[Want]:
+    """The same, where it is known already what the marked places ask for."""
+    marking, places = state.marking, resting.wanting
     if len(places) > 1:
-        places = sorted(places, key=lambda place: (marking[place].seq, place))
+        places = tuple(sorted(places, key=lambda place: (marking[place].seq, place)))
     found: list[Want] = []
     for place in places:
         seeker = _SEEKERS[wiring.net.places[place].kind]
@@ -202,19 +221,13 @@ def wants(program: HasNet, state: State, origin: str) -> list[Want]:
 
 
 def _step_wants(wiring: Wiring, state: State, origin: str, place: int, token: Token) -> list[Want]:
-    site = wiring.net.site[wiring.net.places[place].site]
-    if (place, TransitionKind.INTENT) in wiring.by_kind:
+    call = wiring.asks[place]
+    if call is None:
         return []  # its intent comes first
-    return [
-        Call(
-            "step",
-            place,
-            token.seq,
-            site,
-            _arguments(site, token),
-            key_of(state, origin, site.name),
-        )
-    ]
+    site, variables = call
+    arguments = tuple(map(token.frame.__getitem__, variables))
+    key = key_of(state, origin, site.name)
+    return [Call("step", place, token.seq, site, arguments, key)]
 
 
 def _doubt_wants(wiring: Wiring, state: State, origin: str, place: int, token: Token) -> list[Want]:
@@ -293,18 +306,19 @@ def fire(
     `said` adds fields to the record (who decided, why, which message). Raises `GlueStuck` when the
     user's code behind it fails by accident; nothing has changed then.
     """
-    wiring, told = program.wiring, program.net.transitions[transition]
+    wiring = program.wiring
+    told = wiring.net.transitions[transition]
     key = _key_for(state, told.kind, told.site, origin) if told.kind in _KEYED else ""
     values: dict[str, Any] = {} if given is None else {told.binds or RESULT: given}
     moment = Moment(seq, at, key)
-    fired = fire_with_glue(program, state.marking, transition, values, moment, moment_of(at))
-    fields: dict[str, Any] = dict(said or {})
+    fired = fire_with_glue(program, state.marking, transition, values, moment)
+    fields: dict[str, Any] = dict(said) if said else {}
     if given is not None:
         fields["e" if told.binds == ERROR else "r"] = Raw(given.raw)
     if fired.path:
         fields["p"] = fired.path
     if fired.delta:
-        fields |= _delta(wiring, state.marking, transition, fired.delta)
+        _tell(fields, wiring, state.marking, transition, fired.delta)
     if key:
         fields.setdefault("k", key)
     body = Body(**fields)
@@ -314,7 +328,7 @@ def fire(
 
 def word_of(kind: TransitionKind, body: Body) -> Kind:
     """Which word tells of a firing; an effect that is left standing was not undone."""
-    return Kind.DECIDED if body.stands else KIND_OF.get(kind, Kind.FIRED)
+    return _DECIDED if body.stands else KIND_OF.get(kind, _FIRED)
 
 
 def fold(
@@ -360,20 +374,29 @@ def _before(wiring: Wiring, marking: Marking, transition: int, variable: str) ->
     return None
 
 
-def _delta(
-    wiring: Wiring, marking: Marking, transition: int, delta: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The changed variables as fields: of a list that only grew, the new elements."""
+def _tell(
+    fields: dict[str, Any],
+    wiring: Wiring,
+    marking: Marking,
+    transition: int,
+    delta: Mapping[str, Any],
+) -> None:
+    """Add the changed variables to the fields: of a list that only grew, the new elements."""
+    whole: dict[str, Raw] = {}
     longer: dict[str, Raw] = {}
     for name, value in delta.items():
-        old = _before(wiring, marking, transition, name) if value.raw[:1] == b"[" else None
-        more = None if old is None else suffix(old.raw, value.raw)
-        if more is not None:
-            longer[name] = Raw(more)
-    if not longer:
-        return {"d": raws(delta)}
-    rest = {name: value for name, value in delta.items() if name not in longer}
-    return {"d": raws(rest), "g": longer}
+        raw = value.raw
+        if raw[:1] == b"[":
+            old = _before(wiring, marking, transition, name)
+            more = None if old is None else suffix(old.raw, raw)
+            if more is not None:
+                longer[name] = Raw(more)
+                continue
+        whole[name] = Raw(raw)
+    if whole:
+        fields["d"] = whole
+    if longer:
+        fields["g"] = longer
 
 
 def _by_reference(
@@ -405,7 +428,7 @@ def _by_reference(
 
 
 def _key_for(state: State, kind: TransitionKind, site: str, origin: str) -> str:
-    if kind is TransitionKind.INTENT:
+    if kind is _INTENT:
         return key_of(state, origin, site)
     return state.intents[site].key
 
@@ -430,16 +453,16 @@ def _after(
     body: Body,
 ) -> State:
     """Count the calls that a firing arrived at, and note its intent."""
-    told = wiring.net.transitions[transition]
+    told, places, seq = wiring.net.transitions[transition], wiring.net.places, moment.seq
     calls, intents = state.calls, state.intents
     for place, token in marking.items():
-        if token.seq != moment.seq or wiring.net.places[place].kind is not PlaceKind.BEFORE:
+        if token.seq != seq or places[place].kind is not _BEFORE:
             continue
-        site = wiring.net.places[place].site
-        occurrence, voids = calls.get(site, (0, 0))
+        site = places[place].site
+        occurrence, voids = calls.get(site, _NEVER)
         again = told.kind in _AGAIN and told.site == site
         calls = {**calls, site: (occurrence, voids + 1) if again else (occurrence + 1, 0)}
-    if told.kind is TransitionKind.INTENT:
+    if told.kind is _INTENT:
         intents = {**intents, told.site: Opened(moment.seq, moment.at, moment.key)}
     elif body.lacks:
         intents = {**intents, told.site: intents[told.site]._replace(lacks=True)}

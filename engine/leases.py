@@ -118,7 +118,7 @@ class Lease:
 
     def may_call(self, now: float) -> bool:
         """A call with effects may start."""
-        return self.remaining(now) >= self.seconds * _MARGIN_PART
+        return self.seconds - (now - self._sent) >= self.seconds * _MARGIN_PART
 
 
 class Watch:

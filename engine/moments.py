@@ -28,8 +28,3 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def _microseconds(span: timedelta) -> int:
     return span // _MICROSECOND
-
-
-def moment_of(at: int) -> datetime:
-    """A time of the log as an aware datetime."""
-    return _EPOCH + timedelta(microseconds=at)

@@ -288,4 +288,4 @@ def _fire(
 
 def _consume(instance: Instance, message: MessageRow) -> None:
     instance.mail.remove(message)
-    instance.append().consumed.append((message.number, instance.seq - 1))
+    instance.append().consumed += ((message.number, instance.seq - 1),)

@@ -6,6 +6,7 @@ places alone is found once per set. Nothing that depends on a token, a time or a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -36,7 +37,8 @@ class Auto(NamedTuple):
     kind: TransitionKind
 
 
-class Rest(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rest:
     """What the marked places permit and ask for."""
 
     autos: tuple[Auto, ...]  # drains and joins first, then in the order of the places
@@ -44,6 +46,7 @@ class Rest(NamedTuple):
     wanting: tuple[int, ...]  # places whose tokens ask for a call, a message, a moment, a person
     waits: bool  # one of them waits for a message or a moment
     after: bool  # an outcome waits to be durable before the code behind it runs
+    still: bool  # nothing of the above but calls without an intent: only their outcomes go on
     final: Status | None  # how the execution has ended
 
 
@@ -52,16 +55,16 @@ def rest(wiring: Wiring, places: tuple[int, ...]) -> Rest:
     """What these places permit; their order is that of the marking, and says who is first."""
     kinds = [wiring.net.places[place].kind for place in places]
     final = [p for p in wiring.final if p in places]
+    autos, waits = _autos(wiring, places), PlaceKind.WAITING in kinds
+    asking = (wiring.by_kind.get((place, TransitionKind.INTENT), ()) for place in places)
+    intents = tuple(found[0] for found in asking if found)
     return Rest(
-        autos=_autos(wiring, places),
-        intents=tuple(
-            found[0]
-            for place in places
-            if (found := wiring.by_kind.get((place, TransitionKind.INTENT)))
-        ),
+        autos=autos,
+        intents=intents,
         wanting=tuple(p for p, kind in zip(places, kinds, strict=True) if kind in WANTING),
-        waits=PlaceKind.WAITING in kinds,
+        waits=waits,
         after=PlaceKind.AFTER in kinds,
+        still=not autos and not intents and not waits,
         final=Status(wiring.net.places[final[0]].kind.value) if final else None,
     )
 

@@ -205,7 +205,8 @@ class SqliteStore:
     async def define(self, net: str, workflow: str, version: int, body: bytes) -> None:
         """Keep a net by its digest; the first one stays."""
         sql = "INSERT INTO definition VALUES (?, ?, ?, ?) ON CONFLICT (net) DO NOTHING"
-        if await self.definition(net) is None:
+        known = "SELECT 1 FROM definition WHERE net = ?"  # by every engine at every start
+        if not await self.links.read(lambda link: link.rows(known, (net,))):
             await self._repeatable(lambda link: link.run(sql, (net, workflow, version, body)))
 
     async def keep(self, execution: int, digest: bytes, body: bytes) -> None:

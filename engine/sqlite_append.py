@@ -8,23 +8,27 @@ first new one has the expected hash; the primary key refuses the rest. No commit
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from .errors import StoreUnavailable
+from .records import Record
 from .sqlite_link import Link, is_machine
 from .sqlite_rows import EXECUTION, execution_row
 from .store import Append, Appended, Fenced, Guard, RowChange, Status
 
 _INSERT_LOG = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+# A guard that does not hold leaves the tenure NULL, which the table refuses. An INSERT of what is
+# selected from the table itself would make a temporary table for each row, at twice the price.
 _INSERT_AFTER = """
-INSERT INTO log SELECT ?, ?, ?, ?, ?, ?, ?, ?
-FROM log AS before JOIN execution AS mine ON mine.id = before.execution
-WHERE before.execution = ? AND before.seq = ? AND before.hash = ?
-    AND mine.owner = ? AND mine.tenure = ?"""
+INSERT INTO log VALUES (?1, ?2,
+    (SELECT mine.tenure FROM log AS before JOIN execution AS mine ON mine.id = before.execution
+    WHERE before.execution = ?1 AND before.seq = ?2 - 1 AND before.hash = ?9
+        AND mine.owner = ?10 AND mine.tenure = ?3),
+    ?4, ?5, ?6, ?7, ?8)"""
 _INSERT_EXECUTION = """
 INSERT INTO execution (id, key, workflow, version, net, input_digest, status, owner, tenure, mail,
     waits, wake_at, checkpoint, checkpoint_seq, lost, recoveries, created, updated)
@@ -42,6 +46,9 @@ _ATTEMPT = """
 INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (execution, site) DO UPDATE SET
     tries = excluded.tries, first_at = excluded.first_at, next_at = excluded.next_at,
     error = excluded.error"""
+_END = """
+UPDATE execution SET status = ?, owner = NULL, wake_at = NULL, waits = NULL, updated = ?
+WHERE id = ? AND owner IS ? AND tenure = ?"""
 _CHANGE = """
 UPDATE execution SET status = coalesce(?1, status), owner = iif(?2, NULL, owner),
     wake_at = iif(?2, ?3, coalesce(?3, wake_at)), waits = iif(?2, ?4, coalesce(?4, waits)),
@@ -62,7 +69,7 @@ def is_value(error: Exception) -> bool:
     return not isinstance(error, StoreUnavailable) and not is_machine(error)
 
 
-class _Member(msgspec.Struct):
+class _Member(msgspec.Struct, gc=False):
     index: int
     append: Append
     id: int
@@ -128,17 +135,20 @@ def write_each(link: Link, session: int, batch: Sequence[Append], now: int) -> l
 def malformed(append: Append) -> str | None:
     """What is wrong with an append before any database is asked: bugs of ours, never raised."""
     records, change = append.records, append.change
-    if append.create is not None and (not records or records[0].seq != 0):
+    begin = records[0].seq if records else None
+    if append.create is not None and begin != 0:
         return "a new execution begins with record 0"
-    if append.create is None and records and records[0].seq <= 0:
+    if append.create is None and begin is not None and begin <= 0:
         return "record 0 exists already"
-    for expected, record in enumerate(records, records[0].seq if records else 0):
-        if record.seq != expected:
-            return f"record {expected} is missing before {record.seq}"
-        if record.tenure != append.tenure:
-            return f"record {record.seq} has tenure {record.tenure}, not {append.tenure}"
-        if type(record.body) is not bytes:
-            return f"record {record.seq} has a body of {type(record.body).__name__}, not bytes"
+    expected = begin
+    for seq, tenure, _, _, _, body, _ in records:
+        if seq != expected:
+            return f"record {expected} is missing before {seq}"
+        if tenure != append.tenure:
+            return f"record {seq} has tenure {tenure}, not {append.tenure}"
+        if type(body) is not bytes:
+            return f"record {seq} has a body of {type(body).__name__}, not bytes"
+        expected = seq + 1
     if change is not None and conditional(change) and change.mail_seen is None:
         return "a release or an end must say which mail was seen"
     return None
@@ -214,42 +224,54 @@ def _decide(
 def _insert(
     link: Link, session: int, members: list[_Member], results: list[Appended]
 ) -> list[_Member]:
-    firsts: list[tuple[Any, ...]] = []
-    for member in members:
-        append = member.append
-        if _follows(append):
-            first = append.records[0]
-            guard = (member.id, first.seq - 1, append.previous, session, append.tenure)
-            firsts.append((member.id, *first, *guard))
-    if firsts and link.many(_INSERT_AFTER, firsts) != len(firsts):
-        members = _without_misfits(link, members, results)
+    firsts = [member for member in members if _follows(member.append)]
+    if firsts:
+        guilty = _insert_firsts(link, session, firsts, results)
+        if guilty:
+            members = [member for member in members if member.index not in guilty]
     others: list[tuple[Any, ...]] = []
     for member in members:
+        records = member.append.records
         begin = 1 if member.append.create is None else 0
-        others += [(member.id, *record) for record in member.append.records[begin:]]
+        if len(records) > begin:
+            others += [_row(member.id, record) for record in records[begin:]]
     if others:
         link.many(_INSERT_LOG, others)
     return members
 
 
-def _without_misfits(link: Link, members: list[_Member], results: list[Appended]) -> list[_Member]:
-    """Read the heads of all in one query, and go on without those that did not fit (rule 9)."""
-    firsts = {m.id: m.append.records[0] for m in members if _follows(m.append)}
-    sql = (
-        "SELECT log.execution, log.seq, log.hash FROM json_each(?) AS first CROSS JOIN log "
-        "ON log.execution = first.value ->> 0 AND log.seq = first.value ->> 1"
-    )
-    asked = json.dumps([(id, first.seq) for id, first in firsts.items()])
-    found = {(id, seq): hash for id, seq, hash in link.rows(sql, (asked,))}
-    kept: list[_Member] = []
-    for member in members:
-        first = firsts.get(member.id)
-        if first is None or found.get((member.id, first.seq)) == first.hash:
-            kept.append(member)
-            continue
-        why = f"record {first.seq} does not follow the log, or the tenure is another's"
-        results[member.index] = Appended(member.id, False, guard=Guard(member.id, why))
-    return kept
+def _insert_firsts(
+    link: Link, session: int, firsts: list[_Member], results: list[Appended]
+) -> set[int]:
+    """Insert the first record of each behind the one it was made for; who is left out (rule 9)."""
+    rows = [
+        (*_row(m.id, m.append.records[0]), bytearray(m.append.previous), session) for m in firsts
+    ]
+    guilty: set[int] = set()
+    begin = 0
+    while begin < len(rows):
+        before = link.driver.total_changes
+        try:
+            link.many(_INSERT_AFTER, rows[begin:])
+            break
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_NOTNULL:
+                raise
+            # Those before it are written; whoever comes behind it is tried again.
+            begin += link.driver.total_changes - before
+            member = firsts[begin]
+            seq = member.append.records[0].seq
+            why = f"record {seq} does not follow the log, or the tenure is another's"
+            results[member.index] = Appended(member.id, False, guard=Guard(member.id, why))
+            guilty.add(member.index)
+            begin += 1
+    return guilty
+
+
+def _row(execution: int, record: Record) -> tuple[Any, ...]:
+    """The columns of a record, of types that sqlite3 binds without looking for an adapter."""
+    seq, tenure, kind, transition, at, body, hash = record
+    return execution, seq, tenure, int(kind), transition, at, bytearray(body), bytearray(hash)
 
 
 def _follows(append: Append) -> bool:
@@ -258,6 +280,9 @@ def _follows(append: Append) -> bool:
 
 
 def _write_others(link: Link, members: list[_Member]) -> None:
+    members = [m for m in members if _says_more(m.append)]
+    if not members:
+        return
     consumed = [(seq, m.id, number) for m in members for number, seq in m.append.consumed]
     if consumed and link.many(_CONSUME, consumed) != len(consumed):
         raise Misfit("a message to consume is not there or was consumed before")
@@ -272,18 +297,27 @@ def _write_others(link: Link, members: list[_Member]) -> None:
         link.many(_ATTEMPT, attempts)
 
 
+def _says_more(append: Append) -> bool:
+    """It has something beside its records."""
+    return bool(append.consumed or append.effects or append.attempts or append.attempts_done)
+
+
 def _change(link: Link, session: int, members: list[_Member], now: int) -> None:
+    ends: list[tuple[Any, ...]] = []  # nearly all changes: a statement of their own costs less
     rows: list[tuple[Any, ...]] = []
     for member in members:
-        change, create = member.append.change, member.append.create
+        append, change = member.append, member.append.change
         if change is None:
             continue
-        if change.status is not None and change.status is not Status.ACTIVE:
-            change = replace(change, release=True, wake_at=None, waits=None)
-        owner = session if create is None else create.owner
-        rows.append(
-            (change.status, change.release, change.wake_at, change.waits, change.checkpoint,
-             change.checkpoint_seq, now, member.id, owner, member.append.tenure)
-        )  # fmt: skip
-    if rows and link.many(_CHANGE, rows) != len(rows):
+        owner = session if append.create is None else append.create.owner
+        whose = (member.id, owner, append.tenure)
+        over = change.status is not None and change.status is not Status.ACTIVE
+        if over and change.checkpoint is None:
+            ends.append((str(change.status), now, *whose))
+            continue
+        left = (True, None, None) if over else (change.release, change.wake_at, change.waits)
+        kept = (change.checkpoint, change.checkpoint_seq)
+        rows.append((change.status, *left, *kept, now, *whose))
+    changed = (link.many(_END, ends) if ends else 0) + (link.many(_CHANGE, rows) if rows else 0)
+    if changed != len(ends) + len(rows):
         raise Misfit("the execution is not the session's in this tenure")

@@ -13,19 +13,19 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
-
-from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
 from ..model.errors import PlatformError
 from . import forks
 from .errors import NetworkFileSystem, NoStore, StoreUnavailable, WeakDurability
 from .sqlite_holder import write_lock_holder
 from .store import Ambiguous
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 T = TypeVar("T")
 Creator = Callable[[], sqlite3.Connection]
@@ -103,13 +103,22 @@ def is_machine(error: BaseException) -> bool:
 
 
 class Link:
-    """One connection. Our statements go to the driver's connection below SQLAlchemy's: in a batch
-    of one, `exec_driver_sql` costs eight times the statement. Tables are made, and steps of authors
-    write, through Core."""
+    """One connection. Our statements go to the driver's: in a batch of one, `exec_driver_sql` of
+    SQLAlchemy costs eight times the statement. The author's, and those about tables, are Core."""
 
-    def __init__(self, core: Connection, number: int) -> None:
-        self.core, self.number = core, number  # from 1, in the order in which they were opened
-        self.driver = cast(sqlite3.Connection, core.connection.dbapi_connection)
+    def __init__(
+        self,
+        driver: sqlite3.Connection,
+        core: Callable[[sqlite3.Connection], Connection],
+        number: int,
+    ) -> None:
+        self.driver, self._core = driver, core
+        self.number = number  # from 1, in the order in which they were opened
+
+    @cached_property
+    def core(self) -> Connection:
+        """SQLAlchemy's connection over this one."""
+        return self._core(self.driver)
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Execute one statement."""
@@ -122,6 +131,12 @@ class Link:
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
         """Execute for each row; how many rows changed altogether."""
         return self.driver.executemany(sql, rows).rowcount
+
+    def close(self) -> None:
+        """Close it; what is open is rolled back."""
+        if "core" in vars(self):
+            self.core.close()
+        self.driver.close()
 
     def rollback(self) -> None:
         """Undo what is open; SQLite may have done so itself after an error."""
@@ -146,9 +161,7 @@ class Links:
         self.sleep = sleep
         self._synchronous = synchronous
         self._creator = creator or self._open_file
-        self._engine: Engine = create_engine(
-            "sqlite://", creator=self._creator, poolclass=NullPool, isolation_level="AUTOCOMMIT"
-        )
+        self._core: Callable[[sqlite3.Connection], Connection] | None = None
         self._links: dict[str, Link] = {}
         self._opened = 0
         # One connection serves the loop and the beat's thread of a database in memory.
@@ -171,13 +184,9 @@ class Links:
         return found
 
     def _connect(self) -> Link:
+        self._opened += 1
+        link = Link(self._creator(), self._over, self._opened)
         try:
-            core = self._engine.connect()
-        except DBAPIError as error:  # what the driver said, without SQLAlchemy's frame around it
-            raise error.orig or error from error
-        try:
-            self._opened += 1
-            link = Link(core, self._opened)
             link.run("PRAGMA busy_timeout = 0")
             link.run("PRAGMA recursive_triggers = ON")  # else OR REPLACE passes the triggers by
             link.run(f"PRAGMA journal_size_limit = {self._wal_bytes_max}")
@@ -187,9 +196,16 @@ class Links:
             link.run(f"PRAGMA synchronous = {self._synchronous}")
             self._read_back(link, str(journal).lower())
         except BaseException:
-            core.close()
+            link.close()
             raise
         return link
+
+    def _over(self, driver: sqlite3.Connection) -> Connection:
+        if self._core is None:
+            from .sqlite_core import Cores  # loads SQLAlchemy
+
+            self._core = Cores().over
+        return self._core(driver)
 
     def _read_back(self, link: Link, journal: str) -> None:
         accepted = ("wal", "memory") if self.memory else ("wal",)
@@ -220,7 +236,7 @@ class Links:
             return
         with self._mutex:  # the beat's thread may be in the middle of a statement
             for link in self._links.values():
-                link.core.close()
+                link.close()
             self._links.clear()
 
     def die(self) -> None:

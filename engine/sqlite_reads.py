@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .records import Record
 from .sqlite_link import Link
 from .sqlite_rows import (
@@ -50,11 +48,11 @@ def find(link: Link, key: str) -> ExecutionRow | None:
 
 def listing(link: Link, workflow: str | None, status: str | None, limit: int) -> list[ExecutionRow]:
     """The newest executions first."""
-    asked = {"workflow": workflow, "status": status}
-    told = {name: value for name, value in asked.items() if value is not None}
-    where = " AND ".join(f"{name} = ?" for name in told) or "true"
-    sql = f"SELECT {EXECUTION} FROM execution WHERE {where} ORDER BY id DESC LIMIT ?"
-    return [execution_row(row) for row in link.rows(sql, (*told.values(), limit))]
+    asked = {"workflow = ?": workflow, "status = ?": status}
+    tests = [test for test, value in asked.items() if value is not None]
+    where = f"WHERE {' AND '.join(tests)} " if tests else ""
+    sql = f"SELECT {EXECUTION} FROM execution {where}ORDER BY id DESC LIMIT ?"
+    return [execution_row(row) for row in link.rows(sql, (*(asked[t] for t in tests), limit))]
 
 
 def log(link: Link, execution: int, after: int, limit: int) -> list[Record]:
@@ -80,9 +78,8 @@ def unread(link: Link, channel: str) -> list[str]:
 
 def effects(link: Link, execution: int | None) -> list[EffectRow]:
     """The ledger of one execution, or of all, in the order of their intents."""
-    where = "true" if execution is None else "execution = ?"
-    sql = f"SELECT {EFFECT} FROM effect WHERE {where} ORDER BY execution, intent_seq"
-    given = () if execution is None else (execution,)
+    where, given = ("", ()) if execution is None else ("WHERE execution = ? ", (execution,))
+    sql = f"SELECT {EFFECT} FROM effect {where}ORDER BY execution, intent_seq"
     return [EffectRow(*row) for row in link.rows(sql, given)]
 
 
@@ -94,16 +91,14 @@ def attempts(link: Link, execution: int) -> list[AttemptRow]:
 
 def definition(link: Link, net: str) -> bytes | None:
     """The stored net of this digest."""
-    return _only(link.rows("SELECT body FROM definition WHERE net = ?", (net,)))
+    rows = link.rows("SELECT body FROM definition WHERE net = ?", (net,))
+    return rows[0][0] if rows else None
 
 
 def payload(link: Link, execution: int, digest: bytes) -> bytes | None:
     """A large value of an execution."""
     sql = "SELECT body FROM payload WHERE execution = ? AND digest = ?"
-    return _only(link.rows(sql, (execution, digest)))
-
-
-def _only(rows: list[Any]) -> bytes | None:
+    rows = link.rows(sql, (execution, digest))
     return rows[0][0] if rows else None
 
 

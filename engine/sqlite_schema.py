@@ -7,8 +7,8 @@ An older store is led to this revision by revisions/, when `perdure db upgrade` 
 from __future__ import annotations
 
 from .errors import SchemaMismatch
+from .schema import REVISION, SQLITE_TRIGGERS, TABLES
 from .sqlite_link import Link
-from .tables import REVISION, SQLITE_TRIGGERS, metadata
 
 
 def create(link: Link, path: str) -> None:
@@ -16,11 +16,12 @@ def create(link: Link, path: str) -> None:
     names = {name for (name,) in link.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "perdure_schema" in names:
         return
-    taken = sorted(names & set(metadata.tables))
+    taken = sorted(names & TABLES)
     if taken:
         raise SchemaMismatch(path, f"a table {taken[0]} of someone else", "a file without it")
-    metadata.create_all(link.core, checkfirst=False)
-    for statement in SQLITE_TRIGGERS.values():
+    from .tables import sqlite_statements  # loads SQLAlchemy
+
+    for statement in (*sqlite_statements(), *SQLITE_TRIGGERS.values()):
         link.run(statement)
     link.run("INSERT INTO perdure_schema (revision) VALUES (?)", (REVISION,))
 
@@ -48,7 +49,7 @@ def check(link: Link, path: str) -> None:
             found += ", which is newer"
         raise SchemaMismatch(path, found, f"revision {REVISION}")
     stored = dict(link.rows("SELECT name, sql FROM sqlite_master"))
-    for table in metadata.tables:
+    for table in sorted(TABLES):
         if table not in stored:
             raise SchemaMismatch(path, f"no table {table}", f"revision {REVISION}, whole")
     for name, sql in SQLITE_TRIGGERS.items():

@@ -17,4 +17,7 @@ class Status(StrEnum):
     @property
     def final(self) -> bool:
         """Whether nothing will happen any more."""
-        return self in (Status.DONE, Status.FAILED, Status.CANCELLED)
+        return self in _FINAL
+
+
+_FINAL = frozenset({Status.DONE, Status.FAILED, Status.CANCELLED})

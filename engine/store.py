@@ -155,7 +155,7 @@ class RowChange:
     checkpoint_seq: int = -1
 
 
-class Append(msgspec.Struct, eq=False):
+class Append(msgspec.Struct, eq=False, gc=False):
     """What one execution adds to a batch. All or none of it, in one transaction with the others."""
 
     execution: int  # 0 with `create`
@@ -163,23 +163,24 @@ class Append(msgspec.Struct, eq=False):
     previous: bytes  # hash of the record before the first new one; the genesis hash with `create`
     records: list[Record] = []
     create: Create | None = None
-    consumed: list[tuple[int, int]] = []  # number, seq
-    effects: list[EffectRow] = []  # inserted or replaced by key
-    attempts: list[AttemptRow] = []
-    attempts_done: list[str] = []  # sites whose counters go
+    # Most have nothing beside their records: what is rare is a tuple, and costs nothing then.
+    consumed: tuple[tuple[int, int], ...] = ()  # number, seq
+    effects: tuple[EffectRow, ...] = ()  # inserted or replaced by key
+    attempts: tuple[AttemptRow, ...] = ()
+    attempts_done: tuple[str, ...] = ()  # sites whose counters go
     change: RowChange | None = None
     # Large values by digest, for the committer to `keep` before; no store writes them in `append`.
     payloads: dict[str, bytes] = {}
-    kept: set[str] = set()  # of the payloads, what is stored
+    kept: frozenset[str] = frozenset()  # of the payloads, what is stored
 
     def count(self, attempts: Sequence[AttemptRow], done: Sequence[str]) -> None:
         """Counters in order of time: a later end takes an earlier count with it."""
-        self.attempts = [a for a in self.attempts if a.site not in done]
-        self.attempts += attempts
-        self.attempts_done += done
+        left = [a for a in self.attempts if a.site not in done]
+        self.attempts = (*left, *attempts)
+        self.attempts_done = (*self.attempts_done, *done)
 
 
-class Appended(msgspec.Struct, frozen=True):
+class Appended(msgspec.Struct, frozen=True, gc=False):
     """What became of one `Append`; when not `ok`, nothing of it was written.
 
     `mail`: the release or finish met new mail; read it and decide again. `existing`: the row found

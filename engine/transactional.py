@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, CursorResult, Executable, ScalarResult
+if TYPE_CHECKING:  # whoever calls with statements has it; a worker without such steps needs none
+    from sqlalchemy import Connection, CursorResult, Executable, ScalarResult
 
 LENT: ContextVar[bool] = ContextVar("LENT", default=False)
 """A transactional step runs here: whoever writes through the engine would wait for itself."""

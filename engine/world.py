@@ -14,10 +14,12 @@ from typing import Any, Protocol
 import msgspec
 
 from ..model.errors import StepFailed
-from ..model.language.ambient import EFFECT_KEY, EFFECT_ORDER
+from ..model.language.ambient import CALLED
 from ..model.language.steps import Step
-from .containment import INSIDE
 from .threads import THREADS, Threads
+
+# As a function: a method of what is imported is bound anew each time it is called.
+_runs_now = CALLED.set
 
 
 def _nothing(result: Any) -> None:
@@ -61,15 +63,13 @@ class UserWorld:
         stray `CancelledError` of a library) becomes a failure of the step (engine-rules 34); in a
         task that it starts, a failure of that task (see `containment.py`).
         """
-        EFFECT_KEY.set(invocation.key)
-        EFFECT_ORDER.set(invocation.order)
-        INSIDE.set(True)
+        _runs_now((invocation.key, invocation.order))
         task = asyncio.current_task()
         try:
-            call, is_async = _bound(invocation)
+            function, is_async, args, kwargs = _bound(invocation)
             if is_async:
-                return await call()
-            return await self.threads.call(call, invocation.late)
+                return await function(*args, **kwargs)
+            return await self.threads.call(partial(function, *args, **kwargs), invocation.late)
         except asyncio.CancelledError:
             if task is not None and task.cancelling():
                 raise
@@ -81,7 +81,7 @@ class UserWorld:
                 raise  # our own coroutine is being closed, by whoever drops it
             raise StepFailed(type(error).__name__, f"the step raised {error!r}") from error
         finally:
-            INSIDE.set(False)
+            _runs_now(None)
 
 
 def _current_task() -> asyncio.Task[Any] | None:
@@ -91,21 +91,23 @@ def _current_task() -> asyncio.Task[Any] | None:
         return None
 
 
-def _bound(invocation: Invocation) -> tuple[Callable[[], Any], bool]:
+def _bound(
+    invocation: Invocation,
+) -> tuple[Callable[..., Any], bool, tuple[Any, ...], dict[str, Any]]:
+    """The function of the role, whether it is a coroutine function, and what it is called with."""
     step = invocation.step
     if invocation.role == "step":
         args, kwargs = step.spread(invocation.arguments)
         if invocation.tx is not None:
             args = (invocation.tx, *args)
-        return partial(step.fn, *args, **kwargs), step.is_async
+        return step.fn, step.is_async, args, kwargs
     if invocation.role == "probe":
         probe = step.probe_step
         assert probe is not None
-        args, kwargs = step.spread(invocation.arguments)
-        return partial(probe.fn, *args, **kwargs), probe.is_async
+        return probe.fn, probe.is_async, *step.spread(invocation.arguments)
     undo = step.undo_step
     assert undo is not None
     if not undo.unknown:
-        return partial(undo.fn, *invocation.arguments), undo.is_async
+        return undo.fn, undo.is_async, invocation.arguments, {}
     args, kwargs = step.spread(invocation.arguments[1:])
-    return partial(undo.fn, invocation.arguments[0], *args, **kwargs), undo.is_async
+    return undo.fn, undo.is_async, (invocation.arguments[0], *args), kwargs

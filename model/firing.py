@@ -8,20 +8,22 @@ differ. Nothing here is durable and nothing here calls a step.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Container, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from .language.ambient import NOW
-from .marking import IllegalFiring, Marking, Moment, Token, Wiring, fire
+from .language.ambient import FIRING
+from .marking import IllegalFiring, Marking, Moment, Token, Wiring, begin, fire, go_on
 from .program import Placed, Program
 from .sharing import warn_if_shared
 from .values import Value, ValueRefused
 
+# As functions: a method of what is imported is bound anew each time it is called.
+_now_is, _now_was = FIRING.set, FIRING.reset
 
-class Fired(msgspec.Struct, frozen=True):
+
+class Fired(msgspec.Struct, frozen=True, gc=False):
     """The outcome of a firing: the new marking, the exits taken, the variables that changed."""
 
     marking: Mapping[int, Token]
@@ -46,42 +48,44 @@ def fire_with_glue(
     transition: int,
     given: Mapping[str, Value],
     moment: Moment,
-    clock: datetime,
 ) -> Fired:
-    """Fire, running the glue on the way with `now()` = `clock`. Raises `GlueStuck`."""
+    """Fire, running the glue on the way, whose `now()` is the moment's. Raises `GlueStuck`."""
     path: list[int] = []
     delta: dict[str, Value] = {}
     objects: list[tuple[int, dict[str, object]]] = []
     wiring, placed = program.wiring, program.placed
-
-    def decide(place: int, env: dict[str, Any]) -> int:
-        glue = placed[place]
-        if glue is None:
-            return -1
-        reset = NOW.set(clock)
-        try:
-            number, held = _run(program, place, glue, env, delta)
-        finally:
-            NOW.reset(reset)
-        if wiring.choice[place]:
-            path.append(number)
-        if len(held) > 1:
-            objects.append((place, held))
-        return number
-
-    after = fire(wiring, marking, transition, given, moment, decide)
+    after = dict(marking)
+    env: dict[str, Any] = {}
+    place = begin(wiring, after, transition, env, given, moment)
+    reset = _now_is(moment.at)
+    try:
+        while place is not None:
+            glue, number = placed[place], -1
+            if glue is not None:
+                number, held = _run(program, place, glue, env, delta)
+                if wiring.choice[place]:
+                    path.append(number)
+                if len(held) > 1:
+                    objects.append((place, held))
+            place = go_on(wiring, after, place, number, env, moment)
+    finally:
+        _now_was(reset)
     if delta or objects:
         kept = _kept(marking, after)
         for place, held in objects:
             warn_if_shared(program.net, place, {n: v for n, v in held.items() if n in kept})
-        delta = {name: value for name, value in delta.items() if name in kept}
+        if not kept.issuperset(delta):
+            delta = {name: value for name, value in delta.items() if name in kept}
     return Fired(after, tuple(path), delta)
 
 
-def _kept(before: Marking, after: Marking) -> Container[str]:
+def _kept(before: Marking, after: Marking) -> set[str]:
     """The variables of the tokens that a firing put."""
-    frames = [token.frame for place, token in after.items() if before.get(place) is not token]
-    return frames[0] if len(frames) == 1 else {name for frame in frames for name in frame}
+    kept: set[str] = set()
+    for place, token in after.items():
+        if before.get(place) is not token:
+            kept.update(token.frame)
+    return kept
 
 
 def replay(
@@ -133,7 +137,9 @@ def _run(
 
     Returns the exit, and the objects that can change by the author's name for them.
     """
-    arguments = [env[variable].get() for variable in glue.reads]
+    arguments: list[object] = []
+    for variable in glue.reads:
+        arguments.append(env[variable].get())
     try:
         told = glue.run(*arguments)
     except Exception as error:
@@ -142,7 +148,8 @@ def _run(
     held: dict[str, object] = {}
     name = ""
     try:
-        for (name, codec, shows), value in zip(glue.writes[number], told[1:], strict=True):
+        for index, (name, codec, shows) in glue.writes[number]:
+            value = told[index]
             if codec is None:
                 env[name] = _Passing(value)
                 continue

@@ -17,11 +17,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from .errors import DefectError
-from .net import AUTO, FINAL, Net, PlaceKind, StackOp, Transition, TransitionKind
+from .net import AUTO, FINAL, Net, Place, PlaceKind, Site, StackOp, Transition, TransitionKind
 
 
-class Token(msgspec.Struct, frozen=True):
-    """A token: its variables, the seq of the record that put it, and that record's time."""
+class Token(msgspec.Struct, frozen=True, gc=False):
+    """A token: its variables, the seq of the record that put it, and that record's time.
+
+    Like a `Value`, it holds nothing that leads back to it: the collector need not look.
+    """
 
     frame: Mapping[str, Any]
     seq: int
@@ -81,26 +84,53 @@ class Way(NamedTuple):
     beside: tuple[int, ...]
 
 
+class Asked(NamedTuple):
+    """The call that a token in a place asks for, and the variables that are its arguments."""
+
+    site: Site
+    variables: tuple[str, ...]
+
+
+class Put(NamedTuple):
+    """A place where a token comes to rest, and what it holds there."""
+
+    place: int
+    frame: tuple[str, ...]
+    partly: bool  # a branch that ended without a result has none
+
+
+class Move(msgspec.Struct, frozen=True, gc=False):
+    """What one transition takes and puts: a vanishing place never holds a token."""
+
+    inner: bool  # it leaves a vanishing place: never the first of a firing
+    reads: tuple[int, ...]
+    takes: tuple[int, ...]  # where tokens rest
+    puts: tuple[Put, ...]  # where tokens come to rest
+    leads: int | None  # the vanishing place it leads to
+    plain: bool  # it changes no undo stack and joins no errors
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Wiring:
     """A net by numbers: what `fire` looks up. Made once per net by `wire`, equal to no other."""
 
     net: Net
     takes: tuple[tuple[int, ...], ...]
-    puts: tuple[tuple[int, ...], ...]
-    reads: tuple[tuple[int, ...], ...]
+    moves: tuple[Move, ...]
     leaving: tuple[tuple[int, ...], ...]  # place -> transitions that take from it, in order
-    vanishing: tuple[bool, ...]
     choice: tuple[bool, ...]  # place -> its exit is recorded, since there are several
     final: frozenset[int]
     autos: tuple[tuple[int, ...], ...]  # place -> AUTO transitions that take from it
     by_kind: Mapping[tuple[int, TransitionKind], tuple[int, ...]]
+    asks: tuple[Asked | None, ...]  # place -> the call it asks for, if no intent comes first
+    lands: tuple[int | None, ...]  # place -> the transition by which that call brings its result
     needs: tuple[tuple[int, ...], ...]  # all places that a transition takes from or reads
-    ways: tuple[
-        Mapping[int, tuple[Way, ...]], ...
-    ]  # vanishing place -> exit -> who may leave by it
+    # Vanishing place -> exit -> who may leave by it; and the only one, whatever stands beside it.
+    ways: tuple[Mapping[int, tuple[Way, ...]], ...]
+    only: tuple[Mapping[int, int], ...]
 
 
+_INTENT = TransitionKind.INTENT
 _WIRED: dict[int, Wiring] = {}
 _NOTHING: Mapping[str, Any] = {}
 
@@ -128,13 +158,12 @@ def _wire(net: Net) -> Wiring:
     exits = [{net.transitions[t].exit for t in out} for out in leaving]
     reads = numbers(lambda t: t.read)
     needs = tuple(tuple(dict.fromkeys(both)) for both in map(_joined, takes, reads))
+    ways = tuple(_ways(net, place, out, needs) for place, out in enumerate(leaving))
     return Wiring(
         net=net,
         takes=takes,
-        puts=numbers(lambda t: t.put),
-        reads=reads,
+        moves=tuple(_move_of(net, t) for t in net.transitions),
         leaving=tuple(map(tuple, leaving)),
-        vanishing=tuple(p.kind is PlaceKind.VANISHING for p in net.places),
         choice=tuple(
             p.kind is PlaceKind.VANISHING and len(found) > 1
             for p, found in zip(net.places, exits, strict=True)
@@ -142,9 +171,49 @@ def _wire(net: Net) -> Wiring:
         final=frozenset(i for i, p in enumerate(net.places) if p.kind in FINAL),
         autos=tuple(tuple(t for t in out if net.transitions[t].kind in AUTO) for out in leaving),
         by_kind={key: tuple(found) for key, found in by_kind.items()},
+        asks=tuple(_asked(net, p, (i, _INTENT) in by_kind) for i, p in enumerate(net.places)),
+        lands=tuple(_lands(by_kind, place) for place in range(len(net.places))),
         needs=needs,
-        ways=tuple(_ways(net, place, out, needs) for place, out in enumerate(leaving)),
+        ways=ways,
+        only=tuple({n: w[0].transition for n, w in by.items() if _sole(w)} for by in ways),
     )
+
+
+def _asked(net: Net, place: Place, intent_first: bool) -> Asked | None:
+    site = net.site.get(place.site)
+    if site is None or intent_first or place.kind not in (PlaceKind.BEFORE, PlaceKind.DURING):
+        return None
+    return Asked(site, tuple(variable for _, variable in site.arguments))
+
+
+def _lands(by_kind: Mapping[tuple[int, TransitionKind], list[int]], place: int) -> int | None:
+    for kind in (TransitionKind.STEP, TransitionKind.LANDED):
+        for transition in by_kind.get((place, kind), ()):
+            return transition
+    return None
+
+
+def _move_of(net: Net, told: Transition) -> Move:
+    into = [(net.place[name], net.places[net.place[name]]) for name in told.put]
+    vanishing = [index for index, place in into if not place.tangible]
+    takes = [net.place[name] for name in told.take]
+    resting = tuple(place for place in takes if net.places[place].tangible)
+    return Move(
+        inner=len(resting) < len(takes),
+        reads=tuple(net.place[name] for name in told.read),
+        takes=resting,
+        puts=tuple(
+            Put(index, place.frame, place.kind is PlaceKind.BRANCH)
+            for index, place in into
+            if place.tangible
+        ),
+        leads=vanishing[-1] if vanishing else None,
+        plain=told.stack_op is None and told.kind is not TransitionKind.FAILS_TOO,
+    )
+
+
+def _sole(ways: tuple[Way, ...]) -> bool:
+    return len(ways) == 1 and not ways[0].beside
 
 
 def _joined(takes: tuple[int, ...], reads: tuple[int, ...]) -> tuple[int, ...]:
@@ -188,23 +257,50 @@ def fire(
     `given` are variables the firing brings along: a result, a message, an error, a recorded delta.
     Raises `IllegalFiring` when the net does not allow it.
     """
-    for place in wiring.takes[transition]:
-        if wiring.vanishing[place]:
-            name = wiring.net.transitions[transition].name
-            raise IllegalFiring(name, f"no token ever rests in {wiring.net.places[place].name!r}")
     now = dict(marking)
     env: dict[str, Any] = {}
-    pending = _move(wiring, now, transition, env, given, moment)
-    while pending is not None:
-        transition = _way_out(wiring, now, pending, decide(pending, env))
-        pending = _move(wiring, now, transition, env, _NOTHING, moment)
+    place = begin(wiring, now, transition, env, given, moment)
+    while place is not None:
+        place = go_on(wiring, now, place, decide(place, env), env, moment)
     return now
+
+
+def begin(
+    wiring: Wiring,
+    now: dict[int, Token],
+    transition: int,
+    env: dict[str, Any],
+    given: Mapping[str, Any],
+    moment: Moment,
+) -> int | None:
+    """Begin a firing in a marking, which changes; the vanishing place it leads to, None at rest.
+
+    The variables on their way are in `env`. See `fire`, which does all of a firing.
+    """
+    if wiring.moves[transition].inner:
+        told = wiring.net.transitions[transition]
+        place = next(p for p in told.take if not wiring.net.places[wiring.net.place[p]].tangible)
+        raise IllegalFiring(told.name, f"no token ever rests in {place!r}")
+    return _move(wiring, now, transition, env, given, moment)
+
+
+def go_on(
+    wiring: Wiring,
+    now: dict[int, Token],
+    place: int,
+    number: int,
+    env: dict[str, Any],
+    moment: Moment,
+) -> int | None:
+    """Leave a vanishing place by an exit; the next one, None at rest."""
+    transition = wiring.only[place].get(number)
+    if transition is None:
+        transition = _way_out(wiring, now, place, number)
+    return _move(wiring, now, transition, env, _NOTHING, moment)
 
 
 def _way_out(wiring: Wiring, now: Mapping[int, Token], place: int, number: int) -> int:
     ways = wiring.ways[place].get(number, ())
-    if len(ways) == 1 and not ways[0].beside:
-        return ways[0].transition
     found = [way.transition for way in ways if all(p in now for p in way.beside)]
     if len(found) != 1:
         name = wiring.net.places[place].name
@@ -221,47 +317,50 @@ def _move(
     moment: Moment,
 ) -> int | None:
     """Take and put the tokens of one transition; returns the vanishing place it leads to."""
-    told, vanishing = wiring.net.transitions[transition], wiring.vanishing
-    errors: list[Any] | None = None
-    for place in wiring.reads[transition]:  # before taking: what is taken may be read as well
+    move = wiring.moves[transition]
+    for place in move.reads:  # before taking: what is taken may be read as well
         if place not in now:
-            raise IllegalFiring(told.name, f"no token in {wiring.net.places[place].name!r}")
-    for place in wiring.takes[transition]:
-        if vanishing[place]:
-            continue  # nothing rests there; the variables travel in `env`
+            raise _refusal(wiring, transition, "no", place)
+    taken: list[Token] = []
+    for place in move.takes:
         token = now.pop(place, None)
         if token is None:
-            raise IllegalFiring(told.name, f"no token in {wiring.net.places[place].name!r}")
-        frame = token.frame
-        env.update(frame)
-        if ERROR in frame:
-            errors = [*(errors or ()), frame[ERROR]]
+            raise _refusal(wiring, transition, "no", place)
+        env.update(token.frame)
+        taken.append(token)
     if given:
         env.update(given)
-    if told.kind is TransitionKind.FAILS_TOO and errors is not None and len(errors) == 2:
+    if not move.plain:
+        _join(wiring.net, wiring.net.transitions[transition], taken, env, moment)
+    for place, names, partly in move.puts:
+        if place in now:
+            raise _refusal(wiring, transition, "a second", place)
+        frame: dict[str, Any] = {}
+        for name in names:
+            if name in env:
+                frame[name] = env[name]
+            elif not partly:
+                into = wiring.net.places[place].name
+                raise IllegalFiring(into, f"the variable {name!r} has no value")
+        now[place] = Token(frame, moment.seq, moment.at)
+    return move.leads
+
+
+def _refusal(wiring: Wiring, transition: int, what: str, place: int) -> IllegalFiring:
+    name = wiring.net.transitions[transition].name
+    return IllegalFiring(name, f"{what} token in {wiring.net.places[place].name!r}")
+
+
+def _join(
+    net: Net, told: Transition, taken: list[Token], env: dict[str, Any], moment: Moment
+) -> None:
+    """Note a later error with the first one, and change the undo stack that a transition names."""
+    errors = [token.frame[ERROR] for token in taken if ERROR in token.frame]
+    if told.kind is TransitionKind.FAILS_TOO and len(errors) == 2:
         later, first = errors
         env[ERROR] = first.noting(later, told.exit)
     if told.stack_op is not None:
-        _stack(wiring.net, told, env, moment)
-    pending: int | None = None
-    for place in wiring.puts[transition]:
-        if vanishing[place]:
-            pending = place
-            continue
-        if place in now:
-            raise IllegalFiring(told.name, f"a second token in {wiring.net.places[place].name!r}")
-        now[place] = Token(_frame(wiring.net, place, env), moment.seq, moment.at)
-    return pending
-
-
-def _frame(net: Net, place: int, env: Mapping[str, Any]) -> dict[str, Any]:
-    into = net.places[place]
-    if into.kind is PlaceKind.BRANCH:  # a branch that ended without a result has none
-        return {name: env[name] for name in into.frame if name in env}
-    try:
-        return {name: env[name] for name in into.frame}
-    except KeyError as missing:
-        raise IllegalFiring(into.name, f"the variable {missing} has no value") from None
+        _stack(net, told, env, moment)
 
 
 def _stack(net: Net, told: Transition, env: dict[str, Any], moment: Moment) -> None:

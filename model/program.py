@@ -44,12 +44,14 @@ class Variable(NamedTuple):
     shows: bool
 
 
-class Placed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Placed:
     """Glue at its place, with what running it looks up again and again."""
 
     run: Callable[..., tuple[Any, ...]]
     reads: tuple[str, ...]
-    writes: tuple[tuple[Variable, ...], ...]  # exit -> what it writes
+    writes: tuple[tuple[tuple[int, Variable], ...], ...]
+    """Exit -> what it writes: index in what `run` returns."""
     watched: tuple[tuple[tuple[int, Variable], ...], ...]
     """Exit -> what it reads and does not write, but may have changed in place: index in `reads`."""
 
@@ -105,6 +107,6 @@ class Program:
         return Placed(
             glue.run,
             glue.reads,
-            tuple(tuple(map(variable, names)) for names in glue.writes),
+            tuple(tuple(enumerate(map(variable, names), 1)) for names in glue.writes),
             tuple(tuple((n, v) for n, v in changing if v.name not in w) for w in glue.writes),
         )

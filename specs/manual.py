@@ -25,6 +25,7 @@ OUTSIDE = (
     "That anything happens at all: these are promises of safety, not of progress.",
     "Clocks and leases: they only decide when somebody fences.",
     "Sagas inside sagas are one saga here: the one that holds their effects in the end.",
+    "A stalled execution waits for a person; here it is one that somebody takes over.",
     "Retention, forks, migrations, queues and children.",
     "That the code is this protocol: its logs are told to it, step by step (`perdure audit`, and "
     "every history of the crash tests), which is as much as was looked at.",

@@ -76,6 +76,7 @@ class Trace:
         self._unread: dict[str, tuple[int, str]] = {}  # message -> number, channel
         self._late = set[int]()  # messages that came after the end
         self._writers: dict[int, str] = {}  # tenure -> worker
+        self._stalled = False
         self._names = 0
 
     # --- what happens beside the log --------------------------------------------------------------
@@ -95,12 +96,12 @@ class Trace:
         self._writers[self.tenure] = worker
 
     def released(self, wake: int | None, now: int) -> None:
-        """Its owner let it go, until a moment; a moment that has come is no sleep."""
+        """Its owner let it go, until a moment; one that has come is no sleep, nor is a stall."""
         state = self.play.state
         if not state.owned(E):
             return
         owner = state.owner(E)
-        if wake is not None and wake <= now:
+        if self._stalled or (wake is not None and wake <= now):
             self.play.take("release", owner, E)
             return
         self.play.take("read_mail", owner, E)
@@ -166,7 +167,8 @@ class Trace:
             said += 1
         if not said:
             self._write("other", worker, E)
-        self._hear(row["kind"] == _STALLED)
+        self._stalled = row["kind"] == _STALLED
+        self._hear()
 
     def _write(self, action: str, worker: str, thing: str) -> None:
         self._records += 1
@@ -239,7 +241,8 @@ class Trace:
         saga = self._sagas[stack][0] if stack else self._name("saga")
         name = self._name(site)
         kind = _CLASS.get(told["effect"], PLAIN)
-        self.play.effect(name, E, saga, kind, probed=told["probe"])
+        blind = told["undo"] == "unknown" and not told["probe"]
+        self.play.effect(name, E, saga, kind, probed=not blind)
         if stack:
             assert self.game is not None
             past = self.game.stacks[stack][-1].past
@@ -368,9 +371,9 @@ class Trace:
         self._timers.setdefault(place, {})[site] = timer
         return timer
 
-    def _hear(self, stalled: bool = False) -> None:
+    def _hear(self) -> None:
         """Say of each unread message whether it is waited for; who is stalled hears nothing."""
-        if self.game is None or stalled or not self._unread:
+        if self.game is None or self._stalled or not self._unread:
             return
         channels = {
             self.net.sites[way["site"]]["target"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import compileall
+import fcntl
 import os
 import random
 import shutil
@@ -34,9 +36,24 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci" if IN_CI else "dev")
 settings.load_profile(PROFILE)
 
 
+def compile_package() -> None:
+    """Compile the package once, where Python is told to keep nothing that it compiles.
+
+    Each of the suite's thousand processes would compile all of it anew. Only files of the checkout
+    are kept compiled: what a test writes may change twice within the second of a time stamp.
+    """
+    for path in ROOT.iterdir():
+        if (path / "__init__.py").is_file():
+            compileall.compile_dir(path, quiet=2)
+        elif path.suffix == ".py":
+            compileall.compile_file(path, quiet=2)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the nightly seed here, so that all workers take the same one and it is printed."""
+    if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
+        compile_package()
     if PROFILE == "nightly" and config.getoption("hypothesis_seed") is None:
         config.option.hypothesis_seed = random.SystemRandom().randrange(2**32)
 
@@ -105,9 +122,38 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, Callable[[Path], object]], Path]:
+    """`once(name, make)`: the folder that the first worker who asks fills and all others find."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def get(name: str, make: Callable[[Path], object]) -> Path:
+        folder = shared / name
+        with (shared / f"{name}.made").open("a+") as made:
+            fcntl.flock(made, fcntl.LOCK_EX)
+            made.seek(0)
+            if not made.read():  # nobody has, or not to its end
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                made.write("whole")
+        return folder
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def wheel(root: Path, once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """The wheel, built through the source distribution from a copy of the checkout's files."""
-    copy = tmp_path_factory.mktemp("wheel") / "tree"
+    (built,) = once("wheel", lambda folder: build_wheel(root, folder)).glob("tree/dist/*.whl")
+    return built
+
+
+def build_wheel(root: Path, folder: Path) -> None:
+    """Build it in a folder, as `tree/dist/*.whl`."""
+    copy = folder / "tree"
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
     for name in filter(None, names.split("\0")):
@@ -117,5 +163,3 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = [sys.executable, "-m", "build", "--no-isolation", str(copy)]
     done = subprocess.run(build, cwd=copy.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    (built,) = (copy / "dist").glob("*.whl")
-    return built

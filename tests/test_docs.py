@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
@@ -30,9 +30,13 @@ IN_STYLES = re.compile(r"""(?:@import\s+(?:url\()?|url\()\s*["']?([^"')\s;]+)"""
 
 
 @pytest.fixture(scope="session")
-def site(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(root: Path, once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """The site, built as `make docs` builds it."""
-    folder = tmp_path_factory.mktemp("docs") / "site"
+    return once("site", lambda folder: build(root, folder))
+
+
+def build(root: Path, folder: Path) -> None:
+    """Build the site into a folder."""
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(folder)],
         cwd=root,
@@ -41,7 +45,6 @@ def site(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder
 
 
 class Fetched(HTMLParser):

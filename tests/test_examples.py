@@ -118,7 +118,7 @@ CODES = {
     "perdure wait order-17 --timeout 60": 3,  # it stays in doubt
     # They find what is wrong with it.
     TRIAL: 1,
-    f"{TRIAL} --crashes 2 --histories 20": 1,
+    f"{TRIAL} --histories 40 --seed 7": 1,
     "perdure replay book_twice_pay.replay.json": 1,
 }
 # Lines that may find nothing: nothing is stalled here.

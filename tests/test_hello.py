@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
@@ -50,15 +50,18 @@ def needed(name: str, seen: dict[str, Distribution]) -> dict[str, Distribution]:
 class Machine:
     """A new user's machine: an environment with the wheel and what it says it needs, a folder."""
 
-    def __init__(self, wheel: Path, home: Path) -> None:
+    def __init__(self, home: Path) -> None:
         self.home = home
-        venv.create(home / "env", symlinks=True)
         self.python = home / "env" / "bin" / "python"
-        (self.site,) = (home / "env" / "lib").glob("python*/site-packages")
+
+    def make(self, wheel: Path) -> None:
+        """Install the wheel, and link what it needs."""
+        venv.create(self.home / "env", symlinks=True)
+        (site,) = (self.home / "env" / "lib").glob("python*/site-packages")
         install = [sys.executable, "-m", "pip", "--python", str(self.python), "install"]
         quiet = ["--quiet", "--no-deps", "--no-index", "--disable-pip-version-check", str(wheel)]
         subprocess.run([*install, *quiet], check=True)
-        (info,) = self.site.glob("perdure-*.dist-info")
+        (info,) = site.glob("perdure-*.dist-info")
         wanted = Distribution.at(info).requires or ()
         libraries: dict[str, Distribution] = {}
         for line in wanted:
@@ -66,8 +69,8 @@ class Machine:
                 needed(re.split(r"[^\w.-]", line)[0], libraries)
         for library in libraries.values():
             for part in {file.parts[0] for file in library.files or () if ".." not in file.parts}:
-                if not (self.site / part).exists():
-                    (self.site / part).symlink_to(Path(str(library.locate_file(part))))
+                if not (site / part).exists():
+                    (site / part).symlink_to(Path(str(library.locate_file(part))))
 
     def run(self, *command: str, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run a program of the environment in a folder, without a path to the repository."""
@@ -81,9 +84,9 @@ class Machine:
 
 
 @pytest.fixture(scope="session")
-def machine(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+def machine(wheel: Path, once: Callable[[str, Callable[[Path], object]], Path]) -> Machine:
     """One machine for all tests here; each test has a folder of its own."""
-    return Machine(wheel, tmp_path_factory.mktemp("machine"))
+    return Machine(once("machine", lambda home: Machine(home).make(wheel)))
 
 
 def test_hello_runs_once_is_found_again_and_refuses_another_input(

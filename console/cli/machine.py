@@ -55,7 +55,7 @@ def upgrade(db: str, format: str) -> None:
     \b
     perdure db upgrade --db sqlite:///shop.db
     """
-    from ...engine.tables import REVISION
+    from ...engine.schema import REVISION
     from .opening import upgraded
 
     path, made = asynchronously(upgraded(db))
@@ -73,7 +73,7 @@ def current(db: str, format: str) -> None:
     \b
     perdure db current --db sqlite:///shop.db
     """
-    from ...engine.tables import REVISION
+    from ...engine.schema import REVISION
     from .opening import opened
 
     async def look() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from ...engine import sqlite_schema, tables
+from ...engine import schema, sqlite_schema
 from ...engine.errors import SchemaMismatch
 from ...engine.sqlite import SqliteStore
 from .answers import Refusal
@@ -39,7 +39,7 @@ async def upgraded(db: str) -> tuple[str, list[int]]:
             return store.path, []
         except SchemaMismatch:
             found = await store.links.read(sqlite_schema.revision)
-            if not 0 < found < tables.REVISION:
+            if not 0 < found < schema.REVISION:
                 raise
         from ...engine.revisions import apply  # loads Alembic, an extra
 

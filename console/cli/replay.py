@@ -15,11 +15,11 @@ import click
 
 from ...chaos import saved as files
 from ...chaos.fakes import Fakes
-from ...chaos.judging import judge
 from ...chaos.saved import Saved
 from ...chaos.telling import Happening, shown_at, tell
 from ...chaos.testing import subject_of
-from ...chaos.trial import Stage, Subject
+from ...chaos.trial import Subject
+from ...chaos.wild_trial import again
 from .answers import DOES_NOT_HOLD, INCONCLUSIVE, answer, finish, say, with_format
 from .fakes import fakes_named, fakes_of
 from .targets import module_of, one_workflow
@@ -77,13 +77,8 @@ def _imported(given: str, fakes: Fakes | None) -> tuple[str, str]:
 
 
 def _again(subject: Subject, one: Saved) -> tuple[list[Happening], str, bool]:
-    faults = tuple(fault.fault() for fault in one.faults)
-    with Stage(subject) as stage:
-        calm = stage.calm()
-        seen = stage.play(*faults)
-    found = judge(seen, calm)
-    met = not faults or seen.outcome.fired
-    return tell(subject, faults), found[0].says if found else "", met
+    found, met = again(subject, one.cause)
+    return tell(subject, one.cause), found[0].says if found else "", met
 
 
 def _mended(one: Saved, met: bool) -> str:

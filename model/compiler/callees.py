@@ -17,6 +17,7 @@ from ..language import scopes, waits
 from ..language.steps import Step
 from ..language.waits import Signal
 from .live import written
+from .trees import walk
 
 Resolve = Callable[[ast.expr], object]
 """The live object a name or dotted name stands for; None when it is a local or unknown."""
@@ -99,7 +100,7 @@ def steps_in(step: Step[..., Any]) -> list[tuple[Step[..., Any], int]]:
     if found is None:
         return []
     scope, node = found
-    calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
+    calls = [n for n in walk(node) if isinstance(n, ast.Call)]
     made = [(callee(call, scope.resolve), call.lineno) for call in calls]
     return [(who.step, line) for who, line in made if isinstance(who, StepCallee)]
 

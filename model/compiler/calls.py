@@ -28,6 +28,7 @@ from .callees import (
 )
 from .edits import source, wrapped
 from .kinds import is_open
+from .trees import walk
 
 UNUSED = "-"
 """As `binds`: nobody uses the result."""
@@ -35,7 +36,7 @@ UNUSED = "-"
 
 def rebound(node: ast.AST) -> set[str]:
     """Names that an expression assigns while it is evaluated."""
-    return {n.target.id for n in ast.walk(node) if isinstance(n, ast.NamedExpr)}
+    return {n.target.id for n in walk(node) if isinstance(n, ast.NamedExpr)}
 
 
 class Calls:

@@ -11,6 +11,8 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from .trees import children, walk
+
 Names = frozenset[str]
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -19,7 +21,7 @@ _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 def bound_names(node: ast.AST) -> set[str]:
     """The names that a target or pattern binds."""
     found: set[str] = set()
-    for n in ast.walk(node):
+    for n in walk(node):
         if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store):
             found.add(n.id)
         elif isinstance(n, (ast.MatchAs, ast.MatchStar)) and n.name:
@@ -43,7 +45,7 @@ def parameters(args: ast.arguments) -> Names:
 
 def changed_names(body: Sequence[ast.AST]) -> Names:
     """Names that the statements of one scope assign or delete."""
-    nodes = [n for s in body for n in ast.walk(s) if isinstance(n, ast.Name)]
+    nodes = [n for s in body for n in walk(s) if isinstance(n, ast.Name)]
     return _assigned(body) | {n.id for n in nodes if isinstance(n.ctx, ast.Del)}
 
 
@@ -59,13 +61,13 @@ def _assigned(body: Iterable[ast.AST]) -> Names:
         if isinstance(at, ast.Lambda):
             continue
         if isinstance(at, _COMPREHENSIONS):
-            found |= {n.target.id for n in ast.walk(at) if isinstance(n, ast.NamedExpr)}
+            found |= {n.target.id for n in walk(at) if isinstance(n, ast.NamedExpr)}
             continue
         if isinstance(at, ast.ExceptHandler) and at.name:
             found.add(at.name)
         if isinstance(at, (ast.Name, ast.MatchAs, ast.MatchStar, ast.MatchMapping)):
             found |= bound_names(at)
-        todo += ast.iter_child_nodes(at)
+        todo += children(at)
     return frozenset(found)
 
 
@@ -83,11 +85,11 @@ def free(node: ast.AST, bound: Names = frozenset()) -> Iterator[ast.Name]:
             first, *_ = node.generators
             yield from free(first.iter, bound)
             inner = bound.union(*(bound_names(g.target) for g in node.generators))
-            for part in ast.iter_child_nodes(node):
+            for part in children(node):
                 for child in [part] if part is not first else [first.target, *first.ifs]:
                     yield from free(child, inner)
         case _:
-            for child in ast.iter_child_nodes(node):
+            for child in children(node):
                 yield from free(child, bound)
 
 
@@ -110,7 +112,7 @@ def where_defined(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> 
 
 
 def _annotations(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.expr]:
-    for part in ast.walk(node.args):
+    for part in walk(node.args):
         if isinstance(part, ast.arg) and part.annotation is not None:
             yield part.annotation
     if node.returns is not None:

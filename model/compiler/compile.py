@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -26,7 +25,7 @@ from .findings import CompileError, Finding, ordered, tell_plainly
 from .flow import Flow, flow
 from .glue import Stretch, functions
 from .kinds import UNKNOWN, Kinds, hints
-from .live import Function, find
+from .live import Function, changed, find
 from .normal import normalise
 from .pivot import past_pivot
 from .refuse import refuse, told
@@ -57,6 +56,10 @@ def _compile(workflow: Workflow[..., Any]) -> Program:
         text = f"I need the source of `{workflow.name}`, and it is not there"
         why = "a workflow is compiled from its text; this one was made by exec, or its file is gone"
         fix = "put it into a file or a notebook cell"
+        if changed(fn):
+            text = f"the file of `{workflow.name}` has changed since it was imported"
+            why = "a workflow is compiled from its text, and what stands there now is another one"
+            fix = "import it again: start this process anew, or reload the module"
         raise CompileError(workflow.name, (Finding("PD112", where, text, why, fix),))
     try:
         return _Compilation(workflow, function).program()
@@ -84,7 +87,7 @@ class _Compilation:
         emitter = Emitter(build, past_pivot(body))
         initial = emitter.workflow(body, parameters)
         finish(emitter.draft, initial)
-        found = flow(emitter.draft, frozenset(build.local), initial)
+        found = flow(emitter.draft, initial)
         self.unset(found, emitter.draft)
         stored = Storing(self.workflow.name, self.function, build, self.kinds)
         self.codecs = stored.codecs(found, emitter.draft)
@@ -135,7 +138,7 @@ class _Compilation:
             self.workflow.name,
             self.workflow.version,
             places,
-            tuple(replace(t.made) for t in draft.transitions),
+            tuple(t.made for t in draft.transitions),
             tuple(s for s in sites if s.name in alive),
             types={v: c.text for v, c in self.codecs.items()},
             classes=dict(sorted(item for c in codecs for item in c.classes.items())),

@@ -8,6 +8,7 @@ renamed.
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import cast
@@ -26,13 +27,17 @@ def canonical(node: object) -> object:
     if isinstance(node, ast.JoinedStr):
         return ["JoinedStr", [canonical(v) for v in _joined(node.values)]]
     if isinstance(node, ast.AST):
-        names: list[str] = sorted(str(f) for f in node._fields)
-        fields = ((n, getattr(node, n, None)) for n in names if n not in _SKIPPED)
+        fields = ((n, getattr(node, n, None)) for n in _told(type(node)))
         return [type(node).__name__, *((n, canonical(v)) for n, v in fields if v not in (None, []))]
     if isinstance(node, list):
         return [canonical(n) for n in cast("list[object]", node) if not _idle(n)]
     # ascii: repr depends on the Unicode tables of the version.
     return f"{type(node).__name__}:{node!a}"
+
+
+@functools.cache
+def _told(cls: type[ast.AST]) -> list[str]:
+    return sorted(str(f) for f in cls._fields if f not in _SKIPPED)
 
 
 def _idle(node: object) -> bool:

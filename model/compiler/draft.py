@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from ..net import PlaceKind, Span, Transition, TransitionKind
 from .places import Names
+from .scan import Scan
 
 Fixed = frozenset[str]
 
@@ -19,8 +20,8 @@ Fixed = frozenset[str]
 class DraftPlace:
     """A place. `fixed`: its frame whatever is alive; `needs`: what it must hold in any case.
 
-    `code` is the glue of a vanishing place, `exits` its exits by number, `catching` the types of
-    the handlers around.
+    `code` is the glue of a vanishing place, `scan` what it reads and assigns, `exits` its exits by
+    number, `catching` the types of the handlers around.
     """
 
     name: str
@@ -31,6 +32,7 @@ class DraftPlace:
     fixed: Fixed | None = None
     needs: Fixed = frozenset()
     code: tuple[ast.stmt, ...] | None = None
+    scan: Scan | None = None
     exits: tuple[str, ...] = ()
     catching: tuple[ast.expr, ...] = ()
 
@@ -144,7 +146,8 @@ def _contract(draft: Draft) -> None:
 
     draft.transitions = [t for t in draft.transitions if t.made.take[0] not in target]
     for t in draft.transitions:
-        t.made = replace(t.made, put=tuple(resolved(p) for p in t.made.put))
+        if not target.keys().isdisjoint(t.made.put):
+            t.made = replace(t.made, put=tuple(resolved(p) for p in t.made.put))
     for name in target:
         del draft.places[name]
 
@@ -155,7 +158,7 @@ def _prune(draft: Draft, initial: str) -> None:
     changed = True
     while changed:
         changed = False
-        for t in draft.transitions:
+        for t in reversed(draft.transitions):  # made from the end to the start
             if reached.issuperset((*t.made.take, *t.made.read)) and not reached.issuperset(
                 t.made.put
             ):

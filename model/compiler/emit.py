@@ -117,6 +117,7 @@ class Emitter:
             block.span,
             block.id,
             code=code,
+            scan=found,
             exits=tuple(labels),
             catching=ways.catching,
         )

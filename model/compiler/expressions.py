@@ -15,6 +15,7 @@ from .blocks import Choice, Leave
 from .build import Builder, Origin, assign, load
 from .calls import Calls, rebound
 from .places import condition
+from .trees import children, twin
 
 _SCOPED = (ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _LISTS = ("args", "keywords", "elts", "values", "keys", "comparators")
@@ -22,11 +23,13 @@ _LISTS = ("args", "keywords", "elts", "values", "keys", "comparators")
 
 def awaits(node: ast.AST | None) -> bool:
     """Whether an await or `async with` stands in `node`, nested functions left aside."""
-    if node is None or isinstance(node, _SCOPED):
-        return False
-    if isinstance(node, (ast.Await, ast.AsyncWith, ast.AsyncFor)):
-        return True
-    return any(awaits(child) for child in ast.iter_child_nodes(node))
+    todo = [] if node is None else [node]
+    for at in todo:  # which grows on the way
+        if isinstance(at, (ast.Await, ast.AsyncWith, ast.AsyncFor)):
+            return True
+        if not isinstance(at, _SCOPED):
+            todo += children(at)
+    return False
 
 
 def is_path(node: ast.expr, unstable: Set[str]) -> bool:
@@ -122,7 +125,7 @@ class Expressions:
             # it belongs to is looked up again, too: a copy would take the change and be lost.
             new = copy.copy(value)
             if is_path(value.value, unstable):
-                self.build.glue(ast.copy_location(ast.Expr(copy.deepcopy(value)), value))
+                self.build.glue(ast.copy_location(ast.Expr(twin(value)), value))
             else:
                 new.value = self._kept(value.value, origin.value, unstable, func=False)
             return new

@@ -14,12 +14,13 @@ from typing import cast
 
 from .blocks import Leave
 from .build import assign, load
+from .trees import Transformer, children
 
 _SCOPED = (ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _NONE = -1
 
 
-class Finals(ast.NodeTransformer):
+class Finals(Transformer):
     """Rewrites each `try` with a `finally` that a `Leave` passes through; the inner ones first."""
 
     def __init__(self) -> None:
@@ -34,7 +35,7 @@ class Finals(ast.NodeTransformer):
         return _Flagged(f"$left{self.count}", labels).rewritten(node)
 
 
-class _Flagged(ast.NodeTransformer):
+class _Flagged(Transformer):
     """One `try`: whichever way it is left, `flag` says which jump is under way, if any."""
 
     def __init__(self, flag: str, labels: Sequence[str]) -> None:
@@ -115,4 +116,4 @@ def _leaves(nodes: Sequence[ast.AST]) -> Iterator[Leave]:
         if isinstance(node, Leave):
             yield node
         elif not isinstance(node, _SCOPED):
-            yield from _leaves(list(ast.iter_child_nodes(node)))
+            yield from _leaves(children(node))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ..net import PlaceKind, StackOp, TransitionKind
 from .draft import Draft, DraftPlace, DraftTransition
 from .rewrite import ERROR
-from .scan import Assigned, Scan, scan
+from .scan import Assigned, Scan
 
 Names = frozenset[str]
 _NONE: Names = frozenset()
@@ -35,9 +35,9 @@ class Flow:
     )
 
 
-def flow(draft: Draft, local: Names, initial: str) -> Flow:
+def flow(draft: Draft, initial: str) -> Flow:
     """Compute frames, reads and writes; `unset`: (variable, place, node) that may lack a value."""
-    passes = _Passes(draft, local)
+    passes = _Passes(draft)
     live = passes.live()
     sure = passes.sure(initial)
     result = Flow()
@@ -56,10 +56,10 @@ def flow(draft: Draft, local: Names, initial: str) -> Flow:
 
 
 class _Passes:
-    def __init__(self, draft: Draft, local: Names) -> None:
+    def __init__(self, draft: Draft) -> None:
         self.draft = draft
         self.scans: dict[str, Scan] = {
-            p.name: scan(p.code, local) for p in draft.places.values() if p.code is not None
+            p.name: p.scan for p in draft.places.values() if p.scan is not None
         }
         self.leaving = draft.leaving()
 
@@ -97,18 +97,22 @@ class _Passes:
     def live(self) -> dict[str, Names]:
         places = self.draft.places
         live = {n: p.fixed if p.fixed is not None else p.needs for n, p in places.items()}
-        order = [n for n, p in places.items() if p.fixed is None]
-        changed = True
-        while changed:
-            changed = False
-            for name in order:
-                new = live[name]
-                if name in self.scans:
-                    new |= frozenset(self.scans[name].reads)
-                for t in self.leaving[name]:
-                    new |= self.wanted(t, live) - self.assigned(name, t.label).must
-                if new != live[name]:
-                    live[name], changed = new, True
+        before: dict[str, list[str]] = {name: [] for name in places}
+        for name, leaving in self.leaving.items():
+            for put in (p for t in leaving for p in t.made.put if places[name].fixed is None):
+                before[put].append(name)
+        # Places are made from the end to the start, as what they hold is passed on.
+        todo = {n: None for n, p in reversed(places.items()) if p.fixed is None}
+        while todo:
+            name, _ = todo.popitem()
+            new = live[name]
+            if name in self.scans:
+                new |= frozenset(self.scans[name].reads)
+            for t in self.leaving[name]:
+                new |= self.wanted(t, live) - self.assigned(name, t.label).must
+            if new != live[name]:
+                live[name] = new
+                todo |= dict.fromkeys(before[name])
         return live
 
     # --- forward --------------------------------------------------------------------------
@@ -117,19 +121,19 @@ class _Passes:
         places = self.draft.places
         sure: dict[str, Names] = {n: p.fixed for n, p in places.items() if p.fixed is not None}
         sure.setdefault(initial, _NONE)
-        changed = True
-        while changed:
-            changed = False
-            for t in self.draft.transitions:
-                if any(p not in sure for p in t.made.take):
+        todo = {id(t): t for t in self.draft.transitions}
+        while todo:
+            _, t = todo.popitem()
+            if any(p not in sure for p in t.made.take):
+                continue  # tried again when the last of them is reached
+            has = self.brings(t, sure)
+            for name in t.made.put:
+                if places[name].fixed is not None:
                     continue
-                has = self.brings(t, sure)
-                for name in t.made.put:
-                    if places[name].fixed is not None:
-                        continue
-                    new = has if name not in sure else sure[name] & has
-                    if sure.get(name) != new:
-                        sure[name], changed = new, True
+                new = has if name not in sure else sure[name] & has
+                if sure.get(name) != new:
+                    sure[name] = new
+                    todo |= {id(other): other for other in self.leaving[name]}
         return sure
 
     def brings(self, t: DraftTransition, sure: dict[str, Names]) -> Names:

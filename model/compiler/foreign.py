@@ -24,6 +24,7 @@ from .kinds import Kinds
 from .known import known_as, reach
 from .live import Function
 from .places import condition
+from .trees import children, walk
 
 _Flow = Workflow[..., Any]
 _LOST = "it waits in this process only, and a restart loses it"
@@ -105,21 +106,21 @@ class _Walk:
 
     def whole(self, call: ast.Call) -> bool:
         """Whether the call is a whole statement or value, so that a bare await is all it needs."""
-        for node in ast.walk(self.function.node):
+        for node in walk(self.function.node):
             match node:
                 case ast.Expr(value=value) | ast.Return(value=value) if value is call:
                     return True
                 case ast.Assign(targets=[ast.Name(id=name)], value=value) if value is call:
                     return not any(
                         isinstance(n, ast.Await) and getattr(n.value, "id", "") == name
-                        for n in ast.walk(self.function.node)
+                        for n in walk(self.function.node)
                     )
                 case _:
                     pass
         return False
 
     def excuse(self, call: ast.expr) -> None:
-        self.excused |= {id(n) for n in ast.walk(call) if isinstance(n, ast.Call)}
+        self.excused |= {id(n) for n in walk(call) if isinstance(n, ast.Call)}
 
     # --- awaited --------------------------------------------------------------------------
 
@@ -333,4 +334,4 @@ def _outermost_first(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """All nodes in source order, what stands around before what is inside."""
     for node in nodes:
         yield node
-        yield from _outermost_first(ast.iter_child_nodes(node))
+        yield from _outermost_first(children(node))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import __future__
 
 import ast
-import copy
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 from .blocks import Leave
 from .finals import Finals
 from .rewrite import ERROR, leaves
+from .trees import Transformer, located, twin
 
 _CAUGHT, _LEAVES, _EXCEPTION = "$e", "$leaves", "$Exception"
 
@@ -44,7 +44,8 @@ def functions(
     inner: list[ast.stmt] = [_function(f"${i}", s) for i, s in enumerate(stretches)]
     # An outer function makes the names of the cells free in the glue, as they are in the owner.
     shell = _def("$", list(cells), inner or [ast.Pass()], owner.__code__.co_firstlineno)
-    module = ast.fix_missing_locations(ast.Module([shell], []))
+    module = ast.Module([shell], [])
+    located(module)
     # As in the author's file: annotations of nested functions are evaluated, or are not.
     flags = owner.__code__.co_flags & __future__.annotations.compiler_flag
     code = compile(module, owner.__code__.co_filename, "exec", flags, dont_inherit=True)
@@ -69,7 +70,7 @@ def _function(name: str, stretch: Stretch) -> ast.FunctionDef:
     numbers = {label: i for i, label in enumerate(stretch.exits)}
     swap = _Leaves({k: (i, stretch.writes[i]) for k, i in numbers.items()})
     finals = Finals()
-    code = [finals.visit(copy.deepcopy(s)) for s in stretch.code]
+    code = [finals.visit(twin(s)) for s in stretch.code]
     body: list[ast.stmt] = [swap.visit(s) for s in code]
     line = getattr(stretch.code[0], "lineno", 1)
     if "next" in numbers:
@@ -82,7 +83,7 @@ def _function(name: str, stretch: Stretch) -> ast.FunctionDef:
 def _guarded(body: list[ast.stmt], stretch: Stretch, number: int, line: int) -> ast.stmt:
     """`except Exception as $e: if it is meant or handled: return (number, …); raise`."""
     caught = ast.Name(_CAUGHT, ast.Load())
-    types_ = ast.Tuple([copy.deepcopy(t) for t in _flat(stretch.catching)], ast.Load())
+    types_ = ast.Tuple([twin(t) for t in _flat(stretch.catching)], ast.Load())
     test = ast.Call(ast.Name(_LEAVES, ast.Load()), [caught, types_], [])
     out: list[ast.expr] = [
         ast.Name(_CAUGHT if v == ERROR else v, ast.Load()) for v in stretch.writes[number]
@@ -120,7 +121,7 @@ def _def(name: str, parameters: list[str], body: list[ast.stmt], line: int) -> a
     )
 
 
-class _Leaves(ast.NodeTransformer):
+class _Leaves(Transformer):
     """Turns each `Leave` into a return of its exit's number and values."""
 
     def __init__(self, exits: Mapping[str, tuple[int, tuple[str, ...]]]) -> None:

@@ -20,6 +20,7 @@ from .findings import Edit
 from .live import Function
 from .places import condition
 from .spans import head_of
+from .trees import walk
 
 _SWALLOW = "it would swallow cancellation"
 _FIX = "except Exception:"
@@ -27,7 +28,7 @@ _FIX = "except Exception:"
 
 def handlers(function: Function, build: Builder) -> None:
     """Report handlers around awaits that catch too much, or what cannot be kept."""
-    for node in ast.walk(function.node):
+    for node in walk(function.node):
         if isinstance(node, ast.Try) and any(map(awaits, node.body)):
             for handler in node.handlers:
                 _handler(handler, function, build)

@@ -19,6 +19,7 @@ from .expressions import awaits
 from .kinds import UNKNOWN, Kinds
 from .live import Function
 from .places import condition
+from .trees import walk
 
 _VIEWS = frozenset({"items", "keys", "values"})
 _GOOD = (list, tuple, range, str, bytes, dict, enumerate, zip, collections.deque,
@@ -35,7 +36,7 @@ _CHANGES = frozenset({
 
 def loops(function: Function, kinds: Kinds, build: Builder) -> None:
     """Report loops that cannot be resumed, and those whose body changes what they run over."""
-    for node in ast.walk(function.node):
+    for node in walk(function.node):
         if isinstance(node, ast.For) and any(map(awaits, node.body)):
             _iterable(node.iter, function, kinds, build)
             _changed(node, build)
@@ -93,7 +94,7 @@ def _changed(s: ast.For, build: Builder) -> None:
     name = _viewed(s.iter)
     if name is None:
         return
-    change = next((n for b in s.body for n in ast.walk(b) if _changes(n, name)), None)
+    change = next((n for b in s.body for n in walk(b) if _changes(n, name)), None)
     if change is None:
         return
     shown = f"`{name}`"
@@ -111,12 +112,10 @@ def _changed(s: ast.For, build: Builder) -> None:
 def _copied(s: ast.For, function: Function, build: Builder) -> None:
     """Warn when a part of what is looped over changes: a frame holds values, so it is a copy."""
     parts = bound_names(s.target) - changed_names(s.body)
-    change = next((n for b in s.body for n in ast.walk(b) if _part(n) in parts), None)
-    taken = [n for n in ast.walk(s.iter) if isinstance(n, ast.Name) and n.id in function.local]
+    change = next((n for b in s.body for n in walk(b) if _part(n) in parts), None)
+    taken = [n for n in walk(s.iter) if isinstance(n, ast.Name) and n.id in function.local]
     inside = {id(n) for n in taken}
-    read = {
-        n.id for n in ast.walk(function.node) if isinstance(n, ast.Name) and id(n) not in inside
-    }
+    read = {n.id for n in walk(function.node) if isinstance(n, ast.Name) and id(n) not in inside}
     whole = next((n.id for n in taken if n.id in read), None)
     if change is None or whole is None:
         return

@@ -18,6 +18,7 @@ from .expressions import Expressions, awaits
 from .places import condition
 from .rewrite import ERROR, VALUE, Rewriter, jumps
 from .scan import irrefutable
+from .trees import children
 
 
 def normalise(node: ast.AsyncFunctionDef, build: Builder, returns: object) -> Sequence:
@@ -89,7 +90,7 @@ class _Statements:
     def refused(self, s: ast.stmt) -> None:
         """Go on behind, and with what is inside: all problems are told in one run."""
         self.build.recover(s)
-        for part in ast.iter_child_nodes(s):
+        for part in children(s):
             if isinstance(part, ast.stmt):
                 self.statement(part)
             elif isinstance(part, ast.ExceptHandler):

@@ -14,6 +14,7 @@ from .edits import hoisted
 from .expressions import awaits
 from .kinds import Kinds
 from .places import condition
+from .trees import children, walk
 
 _PLAIN: tuple[Any, ...] = (
     abs, all, any, bin, bool, bytes, chr, dict, divmod, enumerate, float, frozenset, hash, hex, int,
@@ -26,9 +27,9 @@ _WHY = "what stands between two awaits runs in the middle of the line, and is ea
 
 def order(node: ast.AsyncFunctionDef, kinds: Kinds, build: Builder) -> None:
     """Report calls that may have an effect and run between the awaits of one expression."""
-    for statement in ast.walk(node):
+    for statement in walk(node):
         if isinstance(statement, ast.stmt) and not isinstance(statement, ast.AsyncFunctionDef):
-            for child in ast.iter_child_nodes(statement):
+            for child in children(statement):
                 if isinstance(child, ast.expr) and awaits(child):
                     _Line(kinds, build, statement).read(child)
 
@@ -64,11 +65,11 @@ class _Line:
             for part in (*node.value.args, *(k.value for k in node.value.keywords)):
                 # The branches of a fork are no calls of their own.
                 inner = isinstance(part, ast.Call) and self.build.resolve(part.func) is not None
-                for child in ast.iter_child_nodes(part) if inner else (part,):
+                for child in children(part) if inner else (part,):
                     self.note(child)
             self.events.append(node)
             return
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             self.note(child)
         if isinstance(node, ast.Await) or (
             isinstance(node, ast.Call) and acts(node, self.kinds, self.build)

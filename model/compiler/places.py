@@ -6,7 +6,8 @@ No line numbers, so unrelated edits keep names. Nothing here knows what a place 
 from __future__ import annotations
 
 import ast
-import copy
+
+from .trees import Transformer, twin
 
 
 class Names:
@@ -30,11 +31,11 @@ class Names:
 
 def condition(node: ast.AST, width: int = 40) -> str:
     """The text of a condition or iterable on one line, shortened; for names of vanishing places."""
-    text = " ".join(ast.unparse(_Plain().visit(copy.deepcopy(node))).split())
+    text = " ".join(ast.unparse(_Plain().visit(twin(node))).split())
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-class _Plain(ast.NodeTransformer):
+class _Plain(Transformer):
     """Leaves out of f-strings what Python's versions write differently: the text stays the same."""
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:

@@ -19,6 +19,7 @@ from .known import known_as, reach
 from .live import Function, definition
 from .outside import CODE, OUTSIDE, Touch, touch
 from .places import condition
+from .trees import walk
 
 _WHY = "a crash repeats silently what runs between two awaits, and nothing records it"
 _GUESS = "after a crash it may come out otherwise, and the log cannot tell why"
@@ -30,32 +31,33 @@ def purity(function: Function, build: Builder) -> None:
     for node in _walked(function.node.body):
         if isinstance(node, ast.Call) and id(node) not in told:
             if _call(node, function, build):
-                told |= {id(n) for n in ast.walk(node.func)}
+                told |= {id(n) for n in walk(node.func)}
         elif isinstance(node, ast.Subscript):
             _setting(node, function, build)
 
 
 def _walked(nodes: list[ast.stmt]) -> Iterator[ast.AST]:
     for node in nodes:
-        yield from ast.walk(node)
+        yield from walk(node)
 
 
 def _call(node: ast.Call, function: Function, build: Builder) -> bool:
     target = reach(node.func, function.resolve)
     if target is None:
         return False
-    name, shown = _name(node.func, target, function.resolve), condition(node.func)
+    name = _name(node.func, target, function.resolve)
     if name in CODE or (name == "builtins.vars" and not node.args):
-        text = f"the net cannot see inside `{shown}`"
+        text = f"the net cannot see inside `{condition(node.func)}`"
         why = "it makes code or names at run time"
         build.problem("PD108", node, text, why, "write it out, or make it a step")
         return True
     found = touch(name)
     if found is not None:
-        _report(node, f"`{shown}` {found.does}", found, build)
+        _report(node, f"`{condition(node.func)}` {found.does}", found, build)
         return True
     helped = _helper(target, function)
     for inner, line in helped:
+        shown = condition(node.func)
         text = f"`{shown}` calls `{inner[0]}` (line {line}), which {inner[1].does}"
         _report(node, text, inner[1], build)
     return bool(helped)
@@ -90,7 +92,7 @@ def _helper(target: object, function: Function) -> list[tuple[tuple[str, Touch],
     if found is None:
         return []
     seen: dict[str, tuple[tuple[str, Touch], int]] = {}
-    for node in ast.walk(found.node):
+    for node in walk(found.node):
         if isinstance(node, ast.Call):
             does = touch(_known(node.func, found.resolve))
             if does is not None:

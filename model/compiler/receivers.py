@@ -20,6 +20,7 @@ from .expressions import awaits, is_path
 from .kinds import Kinds
 from .order import acts
 from .places import condition
+from .trees import children, walk
 
 _WHY = "it is another object behind the await, and what the method changes in it would be lost"
 _NEW = (
@@ -30,12 +31,12 @@ _NEW = (
 
 def receivers(node: ast.AsyncFunctionDef, kinds: Kinds, build: Builder) -> None:
     """Report methods with an await in their arguments that belong to what would be a copy."""
-    for statement in ast.walk(node):
+    for statement in walk(node):
         if not isinstance(statement, ast.stmt) or isinstance(statement, ast.AsyncFunctionDef):
             continue
-        for part in ast.iter_child_nodes(statement):
+        for part in children(statement):
             if isinstance(part, ast.expr) and awaits(part):
-                for call in ast.walk(part):
+                for call in walk(part):
                     if isinstance(call, ast.Call):
                         _call(call, statement, kinds, build)
 
@@ -52,14 +53,14 @@ def _call(call: ast.Call, statement: ast.stmt, kinds: Kinds, build: Builder) -> 
         return
     if _again(owner, call) and not any(_disturbs(n, kinds, build) for a in given for n in _all(a)):
         return
-    awaited = next(n for a in given for n in ast.walk(a) if isinstance(n, ast.Await))
+    awaited = next(n for a in given for n in walk(a) if isinstance(n, ast.Await))
     fix, edits = hoisted(build, statement, awaited)
     text = f"`{condition(owner, 24)}` is looked up before this await and changed behind it"
     build.problem("PD106", owner, text, _WHY, fix, edits=edits)
 
 
 def _all(node: ast.expr) -> list[ast.Call]:
-    return [n for n in ast.walk(node) if isinstance(n, ast.Call)]
+    return [n for n in walk(node) if isinstance(n, ast.Call)]
 
 
 def _disturbs(call: ast.Call, kinds: Kinds, build: Builder) -> bool:
@@ -69,7 +70,7 @@ def _disturbs(call: ast.Call, kinds: Kinds, build: Builder) -> bool:
 
 def _again(owner: ast.expr, call: ast.Call) -> bool:
     """Whether looking it up behind the await finds the same object."""
-    inside = {n for n in ast.walk(owner) if isinstance(n, ast.Await)}
+    inside = {n for n in walk(owner) if isinstance(n, ast.Await)}
     if not inside:
         return is_path(owner, rebound(call))
     match owner:

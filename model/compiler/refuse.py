@@ -20,6 +20,7 @@ from .order import order
 from .purity import purity
 from .receivers import receivers
 from .syntax import syntax
+from .trees import walk
 
 _FOLLOWS = ("PD201", "PD202", "PD203", "PD204", "PD205", "PD207")
 """What may be said of a value only because the statement that makes it was refused."""
@@ -54,7 +55,7 @@ def _follows(p: Problem, node: ast.AST, lines: set[int], lost: set[str]) -> bool
         return not p.finding.warning
     if p.finding.code not in _FOLLOWS or p.node is node or not lines:
         return False
-    names = {n.id for n in ast.walk(p.node) if isinstance(n, ast.Name)}
+    names = {n.id for n in walk(p.node) if isinstance(n, ast.Name)}
     return p.finding.span.line in lines or bool(names & lost)
 
 
@@ -62,13 +63,13 @@ def _lost(node: ast.AST, causes: Sequence[Problem]) -> set[str]:
     """Variables whose values come from what was refused, directly or through others."""
     lines = {p.finding.span.line for p in causes}
     lost = {name for p in causes if isinstance(p.node, ast.stmt) for name in bound_names(p.node)}
-    parts = [part for n in ast.walk(node) if n is not node for part in _simple(n)]
+    parts = [part for n in walk(node) if n is not node for part in _simple(n)]
     while True:
         before = len(lost)
         for s in parts:
             last = getattr(s, "end_lineno", None) or 0
             inside = lines.intersection(range(getattr(s, "lineno", 1), last + 1))
-            if inside or lost & {n.id for n in ast.walk(s) if isinstance(n, ast.Name)}:
+            if inside or lost & {n.id for n in walk(s) if isinstance(n, ast.Name)}:
                 lost |= bound_names(s)
         if len(lost) == before:
             return lost

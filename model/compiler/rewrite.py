@@ -8,12 +8,12 @@ Nothing is compiled here.
 from __future__ import annotations
 
 import ast
-import copy
 import sys
 from typing import cast
 
 from .blocks import Leave
 from .build import Builder, assign, load
+from .trees import Transformer, children, twin
 
 VALUE = "$value"
 ERROR = "$error"
@@ -56,10 +56,10 @@ def jumps(node: ast.AST, depth: int = 0) -> bool:
     if isinstance(node, (ast.Break, ast.Continue)):
         return depth == 0
     inside = depth + isinstance(node, (ast.For, ast.While))
-    return any(jumps(child, inside) for child in ast.iter_child_nodes(node))
+    return any(jumps(child, inside) for child in children(node))
 
 
-class Rewriter(ast.NodeTransformer):
+class Rewriter(Transformer):
     """Rewrites one statement; `caught` holds the exception of the handler around, if any."""
 
     def __init__(self, build: Builder, caught: str) -> None:
@@ -69,7 +69,7 @@ class Rewriter(ast.NodeTransformer):
 
     def rewritten(self, node: ast.stmt) -> list[ast.stmt]:
         """The statements that stand for `node` in glue."""
-        return _listed(self.visit(copy.deepcopy(node)))
+        return _listed(self.visit(twin(node)))
 
     def visit_Return(self, node: ast.Return) -> list[ast.stmt]:
         value = node.value or ast.copy_location(ast.Constant(None), node)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from .blocks import Leave
 from .closures import Names, bound_names, free, free_inside, where_defined
+from .trees import children, walk
 
 _NONE: Names = frozenset()
 
@@ -50,7 +51,7 @@ class Scan:
 def scan(code: Iterable[ast.stmt], local: Names) -> Scan:
     """Scan `code`; only variables in `local` count. Falling off the end is the exit `next`."""
     code = list(code)
-    inside = (n for s in code for n in ast.walk(s))
+    inside = (n for s in code for n in walk(s))
     walker = _Walker(local, {n.name for n in inside if isinstance(n, ast.FunctionDef)})
     end = walker.body(code, Assigned(_NONE, _NONE))
     if end is not None:
@@ -96,7 +97,7 @@ class _Walker:
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
                 return self.comprehension(node, state, hidden)
             case _:
-                for child in ast.iter_child_nodes(node):
+                for child in children(node):
                     state = self.expr(child, state, hidden)
                 return state
 
@@ -247,7 +248,7 @@ class _Walker:
 
     def deleted(self, code: Iterable[ast.stmt]) -> Names:
         """Variables that some of the statements may delete, exceptions by their handlers too."""
-        nodes = [n for s in code for n in ast.walk(s)]
+        nodes = [n for s in code for n in walk(s)]
         names = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Del)}
         names |= {n.name for n in nodes if isinstance(n, ast.ExceptHandler) and n.name}
         return self.local & names

@@ -23,6 +23,7 @@ from .draft import Draft
 from .flow import Flow
 from .kinds import UNKNOWN, Kinds, Mixed, is_open, returns, shown, storable
 from .live import Function
+from .trees import walk
 
 _VALUE, _ERROR = "$value", "$error"
 
@@ -200,7 +201,7 @@ def first_use(function: ast.AsyncFunctionDef, variable: str) -> ast.AST:
     """Where a variable is first read, else the function."""
     names = [
         n
-        for n in ast.walk(function)
+        for n in walk(function)
         if isinstance(n, ast.Name) and n.id == variable and isinstance(n.ctx, ast.Load)
     ]
     return min(names, key=lambda n: (n.lineno, n.col_offset), default=function)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from ..errors import PlacementError
@@ -34,14 +34,17 @@ class Performer(Protocol):
         ...
 
 
-EFFECT_KEY: ContextVar[str] = ContextVar("EFFECT_KEY")
-"""The key of the call that runs here; in undo and probe that of the call concerned."""
+CALLED: ContextVar[tuple[str, tuple[str, int, int]] | None] = ContextVar("CALLED", default=None)
+"""Key and order of the call whose code runs here, or that started the task that does.
 
-EFFECT_ORDER: ContextVar[tuple[str, int, int]] = ContextVar("EFFECT_ORDER")
-"""(execution, tenure, seq) of the call that runs here."""
+In undo and probe it is the key of the call concerned.
+"""
+
+FIRING: ContextVar[int | None] = ContextVar("FIRING", default=None)
+"""When the firing happens whose glue runs here, in microseconds since 1970; None outside glue."""
 
 NOW: ContextVar[datetime | None] = ContextVar("NOW", default=None)
-"""The moment of the firing whose glue runs here; None outside glue."""
+"""The moment of `.direct` where its glue runs; None outside of that."""
 
 DIRECT: ContextVar[Performer | None] = ContextVar("DIRECT", default=None)
 """The world of `.direct`, if the code here runs in one."""
@@ -53,23 +56,25 @@ def effect_key() -> str:
     It changes exactly after a recorded `voided` or `undone`, since the receiver then refuses the
     old key. In an undo or probe it is the key of the call concerned.
     """
-    try:
-        return EFFECT_KEY.get()
-    except LookupError:
-        raise _outside_step("effect_key") from None
+    called = CALLED.get()
+    if called is None:
+        raise _outside_step("effect_key")
+    return called[0]
 
 
 def effect_order() -> tuple[str, int, int]:
     """Return (execution, tenure, seq); a receiver may refuse what is older than what it has."""
-    try:
-        return EFFECT_ORDER.get()
-    except LookupError:
-        raise _outside_step("effect_order") from None
+    called = CALLED.get()
+    if called is None:
+        raise _outside_step("effect_order")
+    return called[1]
 
 
 def now() -> datetime:
     """Return the moment of the current firing; the log keeps it, so a restart sees the same."""
-    moment = NOW.get()
+    at, moment = FIRING.get(), NOW.get()
+    if at is not None:
+        return _EPOCH + timedelta(microseconds=at)
     if moment is None:
         raise PlacementError(
             "PD603",
@@ -79,6 +84,9 @@ def now() -> datetime:
             "in a step or plain code read the clock as always",
         )
     return moment
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _outside_step(word: str) -> PlacementError:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from ..errors import Blocked
-from .ambient import EFFECT_KEY, EFFECT_ORDER, NOW
+from .ambient import CALLED, NOW
 from .bodies import Probe, Undo
 from .effects import Effect, InDoubt, Landed, Retry, Voided
 from .forks import moment
@@ -132,14 +132,13 @@ class Attempts:
         ) from error
 
     async def _keyed(self, key: str, body: Body, values: tuple[Any, ...]) -> Any:
-        held = EFFECT_KEY.set(key), EFFECT_ORDER.set(("direct", 1, self._calls)), NOW.get()
+        held = CALLED.set((key, ("direct", 1, self._calls))), NOW.get()
         NOW.set(None)  # now() is for glue; a step that asks is told so, here as in an engine
         try:
             return await self._run_body(body, values)
         finally:
-            EFFECT_KEY.reset(held[0])
-            EFFECT_ORDER.reset(held[1])
-            NOW.set(held[2])
+            CALLED.reset(held[0])
+            NOW.set(held[1])
 
     def _remember(self, done: Done) -> Done | None:
         saga = SAGA.get()

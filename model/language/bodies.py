@@ -112,8 +112,6 @@ def bound(
 
     Raises TypeError naming the callee when the arguments do not fit, as Python does.
     """
-    if not kwargs and len(args) == len(signature.parameters) and not keywords_only(signature):
-        return tuple(args)
     try:
         arguments = signature.bind(*args, **kwargs)
     except TypeError as error:
@@ -122,9 +120,10 @@ def bound(
     return tuple(arguments.arguments.values())
 
 
-def keywords_only(signature: inspect.Signature) -> bool:
-    """Whether a parameter can be given by its name alone."""
-    return any(p.kind is p.KEYWORD_ONLY for p in signature.parameters.values())
+def positional(signature: inspect.Signature) -> int:
+    """How many arguments by position are all of them; -1 where one is given by its name alone."""
+    named = any(p.kind is p.KEYWORD_ONLY for p in signature.parameters.values())
+    return -1 if named else len(signature.parameters)
 
 
 def spread(

@@ -61,8 +61,7 @@ class Step(Generic[P, R]):
         self.refused = checked_exceptions(refused, f"{self.name}(refused=...)", where)
         self.signature: inspect.Signature = self._passed(signature)
         self.__signature__ = self.signature
-        named = bodies.keywords_only(self.signature)
-        self._positional = -1 if named else len(self.signature.parameters)
+        self._positional = bodies.positional(self.signature)
         self.place_name: str | None = None
         # Shared with the copies made by `named`, so that an undo added later holds for all.
         self._attached: dict[str, Undo | Probe] = {}
@@ -105,6 +104,8 @@ class Step(Generic[P, R]):
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """Return the values of all parameters in order, with defaults; TypeError if they misfit."""
+        if len(args) == self._positional and not kwargs:
+            return args
         return bodies.bound(self.name, self.signature, args, kwargs)
 
     def spread(self, values: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:

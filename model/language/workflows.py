@@ -38,6 +38,7 @@ class Workflow(Generic[P, R]):
         self.module: str = fn.__module__
         self.qualname: str = fn.__qualname__
         self.doc: str = inspect.getdoc(fn) or ""
+        self._positional = bodies.positional(self.signature)
         _check(self)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
@@ -51,6 +52,8 @@ class Workflow(Generic[P, R]):
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """Return the values of all parameters in order, with defaults; TypeError if they misfit."""
+        if len(args) == self._positional and not kwargs:
+            return args
         return bodies.bound(self.name, self.signature, args, kwargs)
 
     def direct(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:

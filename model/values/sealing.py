@@ -72,7 +72,7 @@ class Codec:
 
     def seal(self, value: Any) -> Value:
         """The value as frames hold it; raises `ValueRefused`."""
-        if type(value) is self._certain and -_INT64 <= value < _INT64:
+        if type(value) is self._certain and _LEAST <= value <= _MOST:
             return Value(self, encode(value), value)  # it is read as what was written
         raw, back = self._proven(value)
         return Value(self, raw, back if self.immutable else _UNREAD)
@@ -124,7 +124,8 @@ def _decoder(shape: Shape) -> Callable[[bytes], Any]:
         raise TypeRefused(code, shape.text, why, "Use a dataclass of plain types.") from error
 
 
-_INT64: Final = 2**63
+_LEAST: Final = -(2**63)
+_MOST: Final = 2**63 - 1
 _UNREAD: Final[Any] = object()
 
 

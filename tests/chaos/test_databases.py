@@ -61,6 +61,24 @@ def test_what_was_not_committed_is_gone_when_it_is_given_back(tmp_path: Path) ->
     pool.close()
 
 
+def test_the_functions_of_sqlalchemy_are_there_for_whoever_comes_first_with_it(
+    tmp_path: Path,
+) -> None:
+    """Made once for each connection: not for none, where its first borrower had no use for them."""
+    pool, made = Pool(tmp_path / "one.db"), list[str]()
+    pool.lend().close()
+    for name in ("regexp", "other", "regexp"):
+        lent = pool.lend()
+        lent.create_function(name, 1, made.append)
+        lent.close()
+    lent = pool.lend()
+    lent.execute("SELECT regexp('x')")
+    with pytest.raises(sqlite3.OperationalError, match="no such function"):
+        lent.execute("SELECT other('x')")
+    assert made == ["x"]
+    pool.close()
+
+
 def test_two_who_hold_one_have_two(tmp_path: Path) -> None:
     """What one has not committed the other does not see."""
     pool = Pool(tmp_path / "one.db")

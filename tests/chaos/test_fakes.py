@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sqlite3
 import subprocess
 import threading
+import time
 from contextlib import suppress
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
@@ -36,8 +39,6 @@ def test_what_never_happened_is_not_taken_back() -> None:
 
 
 def _connects() -> None:
-    import socket
-
     with socket.socket() as one:
         one.connect(("127.0.0.1", 9))
 
@@ -70,6 +71,52 @@ def test_what_is_harmless_may_be_done(tmp_path: Path) -> None:
         sqlite3.connect(":memory:").close()
         asyncio.sleep(0).close()
     (tmp_path / "x").write_text("x")
+
+
+def test_who_runs_beside_a_guarded_body_is_free(tmp_path: Path) -> None:
+    """A transaction of one process stays open while others work; each leaves in its own time."""
+    sleep, start = time.sleep, threading.Thread.start
+
+    async def guards(inside: asyncio.Event, go: asyncio.Event) -> None:
+        with suppress(Unsafe), guarded():
+            inside.set()
+            await go.wait()
+            with suppress(Unsafe):
+                (tmp_path / "no").write_text("x")
+
+    async def main() -> None:
+        entered, go = [asyncio.Event(), asyncio.Event()], [asyncio.Event(), asyncio.Event()]
+        tasks = [asyncio.create_task(guards(*both)) for both in zip(entered, go, strict=True)]
+        for one in entered:
+            await one.wait()
+        (tmp_path / "yes").write_text("x")
+        thread = threading.Thread(target=time.sleep, args=(0,))
+        thread.start()
+        thread.join()
+        for task, one in zip(tasks, go, strict=True):  # the first in is the first out
+            one.set()
+            await task
+
+    asyncio.run(main())
+    assert [path.name for path in tmp_path.iterdir()] == ["yes"]
+    assert (time.sleep, threading.Thread.start) == (sleep, start)
+
+
+def test_a_guarded_body_that_is_dropped_leaves_nothing_behind() -> None:
+    """Its coroutine is closed by somebody with another context, as at the death of a process."""
+    sleep = time.sleep
+
+    async def guards() -> None:
+        with guarded():
+            await asyncio.sleep(0)
+
+    body = guards()
+    copy_context().run(body.send, None)
+    assert time.sleep is not sleep
+    body.close()
+    assert time.sleep is sleep
+    with pytest.raises(ConnectionError):  # and reached again
+        _connects()
 
 
 def test_every_line_of_a_function_but_the_first_is_a_stop() -> None:

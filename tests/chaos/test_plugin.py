@@ -63,12 +63,10 @@ def test_one_line_finds_the_double_charge_and_prints_its_story(tmp_path: Path) -
     assert "charge o-1 happened 2 times" in again.stdout
 
 
-def test_a_run_in_simulated_time_shows_result_effects_and_time(tmp_path: Path) -> None:
-    """A month, a message after three weeks, a failure, inside a running loop too."""
-    done = project(
-        tmp_path,
-        """
+RUNS = """
 import asyncio
+
+import pytest
 
 
 def test_runs(perdure):
@@ -101,14 +99,35 @@ def test_plain_functions():
     assert never_twice(settle("o-1"), pay, fakes=fakes).failures == []
 
 
+def test_random(perdure):
+    trial = perdure.survives(buy_well("o-1"), histories=12)
+    assert trial.histories == 9 and trial.campaign.seed == "7"
+    assert perdure.survives(buy_well("o-1"), histories=2, seed=1).campaign.seed == 1
+    with pytest.raises(AssertionError) as caught:
+        perdure.never_twice(buy("o-1"), charge, histories=9)
+    assert "charge o-1 happened 2 times" in str(caught.value)
+    assert "seed 7" in str(caught.value)
+    with pytest.raises(ValueError):
+        perdure.survives(buy_well("o-1"), histories=-1)
+
+
 def test_a_quick_look(perdure):
     assert perdure.survives(buy_well("o-1")).histories == 1 + 9
     assert perdure.never_twice(buy_well("o-1"), charge_by_key).histories == 1 + 9
-""",
+"""
+
+
+def test_a_run_in_simulated_time_shows_result_effects_and_time(tmp_path: Path) -> None:
+    """A month, a message after three weeks, a failure, inside a running loop too."""
+    done = project(
+        tmp_path,
+        RUNS,
         "--perdure-faults",
         "9",
+        "--perdure-seed",
+        "7",
     )
-    assert "6 passed" in done.stdout, done.stdout + done.stderr
+    assert "7 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_a_claim_that_could_not_fail_is_refused(tmp_path: Path) -> None:
@@ -148,7 +167,7 @@ def test_the_plugin_loads_no_engine_until_it_is_used(tmp_path: Path) -> None:
 def test_the_options_are_told(tmp_path: Path) -> None:
     """In `pytest --help`, in a group of their own."""
     done = project(tmp_path, "", "--help")
-    for option in ("--perdure-faults", "--perdure-save"):
+    for option in ("--perdure-faults", "--perdure-save", "--perdure-seed"):
         assert option in done.stdout
 
 
@@ -171,6 +190,17 @@ def test_gone():
         buy, input={"order": "o-1"}, fakes=fakes,
         faults=[("world", "step charged", 1, "after", "crash")],
     )
+
+
+def test_random():
+    replayed(
+        buy, input={"order": "o-1"}, fakes=fakes,
+        faults=[
+            ("store", "append", 1, "before", "store slow", 1),
+            ("world", "step charge", 1, "after", "stopped until taken over"),
+        ],
+        workers=2, pace=2.0,
+    )
 """
     text = Path(theirs.__file__).read_text()
     if fixed:
@@ -182,5 +212,5 @@ def test_gone():
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         cwd=tmp_path / "src", capture_output=True, text=True,
     )  # fmt: skip
-    assert ("1 failed, 1 passed" if fixed else "2 failed") in done.stdout, done.stdout
+    assert ("1 failed, 2 passed" if fixed else "3 failed") in done.stdout, done.stdout
     assert "which has another shape now; find it anew" in done.stdout

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import linecache
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -84,7 +84,6 @@ def forget() -> None:
     """Let the next verb load the program again, as a new process does."""
     for name in ("booking", "doubles"):
         sys.modules.pop(name, None)
-    linecache.clearcache()
 
 
 def verb(*words: str, code: int = 0) -> Result:
@@ -146,15 +145,78 @@ def test_the_answer_for_programs_is_one_document() -> None:
     assert json.loads(verb(*words).stdout)["failures"] == []
 
 
-def test_histories_are_drawn_by_a_seed() -> None:
-    """So many besides the one without a fault; the same seed draws the same."""
-    words = ("chaos", "booking.py:book", *ROME, "--fakes", "doubles.py", "--format", "json")
+RANDOM = ("chaos", "booking.py:book", *ROME, "--fakes", "doubles.py", "--histories")
+
+
+def test_random_histories_are_drawn_by_a_seed() -> None:
+    """So many; the same seed draws the same; what came is counted, what could come is named."""
     write("effect_key()")
-    one = json.loads(verb(*words, "--histories", "7", "--seed", "3").stdout)
-    assert one["histories"] == 8
-    assert json.loads(verb(*words, "--histories", "7", "--seed", "3").stdout) == one
-    two = json.loads(verb(*words, "--histories", "7", "--crashes", "2").stdout)
-    assert (two["histories"], two["verdict"]) == (1 + 7 + 7, "holds")
+    one = json.loads(verb(*RANDOM, "7", "--seed", "3", "--format", "json").stdout)
+    assert (one["histories"], one["seed"], one["verdict"]) == (7, 3, "holds")
+    assert sum(one["ends"].values()) == 7 and one["points"] > 7
+    assert one["fired"]["crash"] > 0 and "hangs past its timeout" not in one["fired"]
+    assert json.loads(verb(*RANDOM, "7", "--seed", "3", "--format", "json").stdout) == one
+    few = json.loads(verb(*RANDOM, "7", "--crashes", "1", "--format", "json").stdout)
+    assert 0 < sum(few["fired"].values()) <= 7
+    shown = verb(*RANDOM, "7", "--seed", "3").stdout
+    assert "book: 7 random histories" in shown and "seed 3" in shown
+    assert all(f"{count} {kind}" in shown for kind, count in one["fired"].items())
+
+
+def test_a_failure_of_a_random_history_goes_the_same_way() -> None:
+    """Told with its lines, saved as it was made short, replayed, a test; gone when it is mended."""
+    found = verb(*RANDOM, "30", code=1)
+    assert "book: pay Rome happened 2 times; without the fault it is 1" in found.stdout
+    assert "worker 1 dies after pay has landed, before its outcome is durable" in found.stdout
+    assert 'booking.py:20  return bank.pay(trip, "")' in found.stdout
+    file = "book_twice_pay.replay.json"
+    assert f"perdure replay {file}" in found.stdout
+    saved = json.loads(Path(file).read_text())
+    assert (saved["workers"], len(saved["faults"])) == (1, 1)
+    again = verb("replay", file, code=1)
+    assert "tokens: before pay, running" in again.stdout
+    assert again.stdout.rstrip().endswith("pay Rome happened 2 times; without the fault it is 1")
+    test = verb("replay", file, "--pytest").stdout
+    space: dict[str, Any] = {}
+    exec(compile(test, "test_it.py", "exec"), space)
+    with pytest.raises(AssertionError, match="pay Rome happened 2 times"):
+        space["test_book_twice_pay"]()
+    write("effect_key()")
+    assert "it does no harm any more" in verb("replay", file).stdout
+    space = {}
+    exec(compile(test, "test_it.py", "exec"), space)
+    space["test_book_twice_pay"]()
+    saved["faults"][0]["operation"] = "step paid"
+    Path(file).write_text(json.dumps(saved))
+    assert "its faults are not met any more" in verb("replay", file, code=3).stdout
+
+
+def test_what_never_came_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit 3, with the kinds, in a campaign that is large enough."""
+    monkeypatch.setattr("perdure.chaos.trial.FAIRLY_MANY", 3)
+    write("effect_key()")
+    told = json.loads(verb(*RANDOM, "3", "--format", "json", code=3).stdout)
+    assert told["verdict"] == "inconclusive" and told["never"]
+    shown = verb(*RANDOM, "3", code=3).stdout
+    assert f"never came, though it could: {'; '.join(told['never'])}" in shown
+    assert "\n  fix  more histories" in shown
+
+
+def test_every_pair_is_played_and_told_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many runs it will be is said before they are made; all of them are counted."""
+    monkeypatch.setattr("perdure.chaos.trial.BOUNDARIES_MAX", 2)
+    monkeypatch.setattr("perdure.console.cli.chaos.BOUNDARIES_MAX", 2)
+    write("effect_key()")
+    words = ("chaos", "booking.py:book", *ROME, "--fakes", "doubles.py", "--exhaustive")
+    done = verb(*words, "--format", "json")
+    by_faults = json.loads(done.stdout)["by_faults"]
+    first, second = (line for line in done.stderr.splitlines() if "histories" in line)
+    singles, pairs = by_faults["1"], by_faults["2"]
+    assert first.startswith(f"book: {singles} histories with one fault, then about ")
+    assert second.startswith(f"book: {pairs} histories with two faults, about ")
+    assert singles > 30 and pairs >= 4 and by_faults["0"] == 1
+    shown = verb(*words).stdout
+    assert f"{1 + singles + pairs} histories (1 without a fault, {singles} with one" in shown
 
 
 def test_the_fakes_of_the_target_itself_are_used() -> None:
@@ -196,7 +258,10 @@ def test_a_fault_that_is_not_met_any_more_is_inconclusive() -> None:
         (["--fakes", "doubles.py:other"], "has no function 'other'"),
         (["--fakes", "booking.py"], "has no function 'fakes'"),
         (["--histories", "0"], "0 is not in the range"),
-        (["--crashes", "4"], "4 is not in the range"),
+        (["--histories", "9", "--crashes", "7"], "7 is not in the range"),
+        (["--crashes", "2"], "of no effect without --histories"),
+        (["--exhaustive", "--histories", "9"], "--histories draws at random"),
+        (["--kills", "9"], "of no effect without --kill"),
         (["--kill"], "no target"),
         (["--fakes", "doubles.py", "--out", "booking.py/x"], "cannot write"),
     ],

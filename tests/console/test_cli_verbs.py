@@ -99,7 +99,9 @@ HEAVY = {"alembic", "hypothesis", "mkdocs", "networkx", "numpy", "rich", "z3"}
     ids=lambda arguments: arguments[0],
 )
 def test_a_verb_loads_what_it_needs_and_nothing_heavy(arguments: list[str]) -> None:
-    """`perdure --help` and `perdure check` come quickly: no database, no solver, no drawing kit."""
+    """`perdure --help` and `perdure check` come quickly: no database, no solver, no drawing kit.
+    SQLAlchemy, which takes longer than all the rest, comes where tables are made or an author
+    writes by it: see `test_looking_into_a_store_and_working_on_it_loads_no_sqlalchemy`."""
     program = (
         "import sys; from perdure.console.cli.main import main\n"
         f"main({arguments!r}, standalone_mode=False)\n"
@@ -110,8 +112,24 @@ def test_a_verb_loads_what_it_needs_and_nothing_heavy(arguments: list[str]) -> N
     ).stdout
     loaded = set(said.rpartition("LOADED")[2].split())
     assert "click" in loaded
-    with_store = arguments[0] in ("run", "list", "demo")
-    assert not loaded & (HEAVY if with_store else HEAVY | {"sqlalchemy"})
+    assert not loaded & (HEAVY if arguments[0] == "demo" else HEAVY | {"sqlalchemy"})
+
+
+def test_looking_into_a_store_and_working_on_it_loads_no_sqlalchemy(db: Path) -> None:
+    """A store that is there is read and written without it; every verb comes quickly."""
+    document("run", f"{SHOP}:buy", *ADA, "--id", "one")
+    program = (
+        "import sys; from perdure.console.cli.main import main\n"
+        f"for words in (['run', {f'{SHOP}:buy'!r}, *{ADA!r}, '--id', 'two'], ['log', 'two'],\n"
+        "    ['list', '--status', 'done'], ['show', 'one'], ['effects', 'one'], ['audit']):\n"
+        "    main(words, standalone_mode=False)\n"
+        "print('LOADED', *sorted(sys.modules))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert "charged Ada" in said and "every firing legal" in said
+    assert not {"sqlalchemy", *HEAVY} & set(said.rpartition("LOADED")[2].split())
 
 
 # --- run and look -------------------------------------------------------------------------------

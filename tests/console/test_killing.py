@@ -97,3 +97,5 @@ def test_chaos_says_what_it_needs() -> None:
     done = CliRunner().invoke(main, ["chaos"])
     assert done.exit_code == 2 and "--kill" in done.stderr
     assert CliRunner().invoke(main, ["chaos", "--kill", "--kills", "0"]).exit_code == 2
+    done = CliRunner().invoke(main, ["chaos", "--kill", "--histories", "9"])
+    assert done.exit_code == 2 and "--histories is of no effect with --kill" in done.stderr

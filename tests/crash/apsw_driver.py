@@ -112,6 +112,11 @@ class Connection:
         """Whether one is open."""
         return self.raw.in_transaction
 
+    @property
+    def total_changes(self) -> int:
+        """Rows that were changed since it was opened."""
+        return self.raw.total_changes()
+
     def commit(self) -> None:
         """End the open transaction, if there is one."""
         if self.in_transaction:

@@ -179,6 +179,30 @@ def test_an_accident_in_glue_stalls_with_its_traceback_and_undoes_nothing(
     asyncio.run(stage.lawful())
 
 
+def whose() -> str:
+    """A helper that asks for the key of a call where none runs."""
+    return effect_key()
+
+
+@idempotent
+async def greet(n: int) -> str:
+    return f"{n} {effect_key()}"
+
+
+@workflow
+async def asks_behind_a_call(n: int) -> str:
+    """Glue that runs behind a step, in the task that ran the step."""
+    told = await greet(n)
+    return told + whose()
+
+
+async def test_the_key_of_a_call_is_not_told_to_the_glue_behind_it() -> None:
+    """Else it would be another one after a restart, or none: the glue runs in any task."""
+    async with Engine("sqlite://") as engine:
+        with pytest.raises(Stalled, match="PD602"):
+            await engine.run(asks_behind_a_call(1), id="x")
+
+
 def test_a_stalled_execution_goes_on_in_the_next_process() -> None:
     """The fix comes with a new process; the net is the same, so it serves the old execution."""
     stage = Stage()

@@ -108,12 +108,15 @@ class WriteLock:
 class Lent:
     """In the place of `Instance.held`: a right is taken when it grows, given back when it falls."""
 
+    def __init__(self, slot: Any) -> None:
+        self.slot = slot
+
     def __get__(self, instance: Any, owner: type) -> Any:
-        return self if instance is None else instance.__dict__["held"]
+        return self if instance is None else self.slot.__get__(instance, owner)
 
     def __set__(self, instance: Any, count: int) -> None:
-        before = instance.__dict__.get("held", 0)
-        instance.__dict__["held"] = count
+        before = getattr(instance, "held", 0)
+        self.slot.__set__(instance, count)
         if count > before:
             RECORDERS[-1].take(RIGHT)
         elif count < before:
@@ -123,7 +126,7 @@ class Lent:
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     RECORDERS[:] = [Recorder()]
-    monkeypatch.setattr(Instance, "held", Lent())
+    monkeypatch.setattr(Instance, "held", Lent(vars(Instance)["held"]))
     yield RECORDERS[-1]
     RECORDERS.clear()
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from perdure.console.cli.main import main
-from perdure.engine import tables
+from perdure.engine import schema
 from perdure.engine.audit import Audited, audit
 from perdure.engine.bodies import decode, encode
 from perdure.engine.records import FORMAT, NO_TRANSITION, Kind, chain, genesis
@@ -164,6 +164,6 @@ def test_the_examples_of_today_are_those_of_the_newest_fixture(tmp_path: Path) -
     path = load(dump(example()), tmp_path / f"format-{FORMAT}.db")
     assert [summary(path, key) for key in STATUS] == golden(path)
     with sqlite3.connect(path) as db:
-        assert db.execute("select revision from perdure_schema").fetchall() == [(tables.REVISION,)]
+        assert db.execute("select revision from perdure_schema").fetchall() == [(schema.REVISION,)]
         assert {Status(s) for (s,) in db.execute("select status from execution")} == set(Status)
     db.close()

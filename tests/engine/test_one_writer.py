@@ -36,7 +36,8 @@ CORE = re.compile(r"\b_?log\.insert\(|\binsert\((\w+\.)*_?log\b")
 REACHED: dict[str, set[str]] = {
     # the two statements, and what puts a batch together
     "_INSERT_LOG": {"engine/sqlite_append.py:_insert"},
-    "_INSERT_AFTER": {"engine/sqlite_append.py:_insert"},
+    "_INSERT_AFTER": {"engine/sqlite_append.py:_insert_firsts"},
+    "_insert_firsts": {"engine/sqlite_append.py:_insert"},
     "_insert": {"engine/sqlite_append.py:_write"},
     "_write": {"engine/sqlite_append.py:write_batch", "engine/sqlite_append.py:write_start"},
     "write_each": {"engine/sqlite.py:append", "engine/sqlite_step.py:append"},

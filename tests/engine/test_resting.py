@@ -187,6 +187,7 @@ def test_what_is_wanted_and_awaited_is_told_by_the_kinds_of_places(
         assert [net.places[p].kind for p in told.wanting] == [k for k in kinds if k in WANTING]
         assert told.waits == (PlaceKind.WAITING in kinds)
         assert told.after == (PlaceKind.AFTER in kinds)
+        assert told.still == (not told.autos and not told.intents and not told.waits)
 
 
 def test_two_nets_with_the_same_places_are_not_confused() -> None:

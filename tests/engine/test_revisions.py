@@ -15,7 +15,7 @@ import pytest
 from alembic.operations import Operations
 from click.testing import CliRunner
 from perdure.console.cli.main import main
-from perdure.engine import revisions, sqlite_schema, tables
+from perdure.engine import revisions, schema, sqlite_schema
 from perdure.engine.errors import SchemaMismatch
 from perdure.engine.sqlite import SqliteStore
 from perdure.engine.sqlite_link import Link, Links
@@ -24,7 +24,7 @@ from sqlalchemy import Column, Integer
 SHOP = str(Path(__file__).parent.parent / "console" / "cli_shop.py")
 
 
-def schema(path: Path) -> set[tuple[str, ...]]:
+def laid_out(path: Path) -> set[tuple[str, ...]]:
     """Everything that SQLite knows of the tables, as it was written."""
     with closing(sqlite3.connect(path)) as db:
         rows = db.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master")
@@ -53,20 +53,20 @@ def made_by_the_engine(path: Path) -> Path:
 
 def test_the_schema_of_the_steps_is_the_schema_the_engine_makes(link: Link, tmp_path: Path) -> None:
     """Table by table, index by index, trigger by trigger, to the letter; the engine opens it."""
-    assert revisions.apply(link, "here", 0) == list(range(1, tables.REVISION + 1))
+    assert revisions.apply(link, "here", 0) == list(range(1, schema.REVISION + 1))
     stepped = tmp_path / "empty.db"
-    assert schema(stepped) == schema(made_by_the_engine(tmp_path / "made.db"))
-    assert len(schema(stepped)) > 20
+    assert laid_out(stepped) == laid_out(made_by_the_engine(tmp_path / "made.db"))
+    assert len(laid_out(stepped)) > 20
     sqlite_schema.check(link, "here")
-    assert sqlite_schema.revision(link) == tables.REVISION
+    assert sqlite_schema.revision(link) == schema.REVISION
 
 
 def test_there_is_a_step_for_every_revision_up_to_ours() -> None:
     """Whoever raises REVISION writes the step that leads there."""
-    assert sorted(revisions.STEPS) == list(range(1, tables.REVISION + 1))
+    assert sorted(revisions.STEPS) == list(range(1, schema.REVISION + 1))
 
 
-@pytest.mark.parametrize("found", [-1, tables.REVISION + 1, 99])
+@pytest.mark.parametrize("found", [-1, schema.REVISION + 1, 99])
 def test_no_step_leads_from_a_revision_we_do_not_know(found: int, link: Link) -> None:
     """Newer tables are never touched by an older perdure."""
     with pytest.raises(SchemaMismatch, match=f"revision {found}"):
@@ -86,11 +86,11 @@ def _failing(op: Operations) -> None:
 @pytest.fixture
 def next_revision(monkeypatch: pytest.MonkeyPatch) -> dict[int, revisions.Step]:
     """A perdure of tomorrow, whose tables have a column more."""
-    steps = {**revisions.STEPS, tables.REVISION + 1: _second}
+    steps = {**revisions.STEPS, schema.REVISION + 1: _second}
     monkeypatch.setattr(revisions, "STEPS", steps)
     monkeypatch.setattr(revisions.apply, "__defaults__", (steps,))
-    monkeypatch.setattr(sqlite_schema, "REVISION", tables.REVISION + 1)
-    monkeypatch.setattr(tables, "REVISION", tables.REVISION + 1)
+    monkeypatch.setattr(sqlite_schema, "REVISION", schema.REVISION + 1)
+    monkeypatch.setattr(schema, "REVISION", schema.REVISION + 1)
     return steps
 
 
@@ -110,14 +110,14 @@ def test_an_older_store_is_refused_until_it_is_upgraded_and_keeps_what_it_held(
     db = ["--db", f"sqlite:///{path}"]
     run = ["run", f"{SHOP}:buy", "--input", '{"name": "Ada"}', "--id", "one", *db]
     perdure(*run)
-    before = schema(path)
+    before = laid_out(path)
     request.getfixturevalue("next_revision")
     assert "perdure db upgrade" in perdure("list", *db, code=4)
     assert "PD802" in perdure("db", "current", *db, code=4)
-    assert schema(path) == before
+    assert laid_out(path) == before
     told = json.loads(perdure("db", "upgrade", *db, "--format", "json"))
-    assert told == {"path": str(path), "revision": tables.REVISION, "steps": [tables.REVISION]}
-    added = schema(path) - before
+    assert told == {"path": str(path), "revision": schema.REVISION, "steps": [schema.REVISION]}
+    added = laid_out(path) - before
     assert [name for _, name, _, _ in added] == ["execution"]
     assert json.loads(perdure("db", "upgrade", *db, "--format", "json"))["steps"] == []
     with closing(sqlite3.connect(path)) as stored:
@@ -131,15 +131,15 @@ def test_a_step_that_fails_leaves_the_store_as_it_was(
 ) -> None:
     """What a step did before it failed is rolled back, and the revision is still the old one."""
     path = made_by_the_engine(tmp_path / "old.db")
-    before = schema(path)
+    before = laid_out(path)
     steps: dict[int, revisions.Step] = request.getfixturevalue("next_revision")
-    steps[tables.REVISION] = _failing
+    steps[schema.REVISION] = _failing
     done = CliRunner().invoke(main, ["db", "upgrade", "--db", f"sqlite:///{path}"])
     assert isinstance(done.exception, OSError)
-    assert schema(path) == before
+    assert laid_out(path) == before
     with closing(sqlite3.connect(path)) as stored:
         revision = stored.execute("SELECT revision FROM perdure_schema").fetchall()
-    assert revision == [(tables.REVISION - 1,)]
+    assert revision == [(schema.REVISION - 1,)]
 
 
 def test_a_newer_store_is_refused_and_an_upgrade_does_not_make_it_older(
@@ -147,7 +147,7 @@ def test_a_newer_store_is_refused_and_an_upgrade_does_not_make_it_older(
 ) -> None:
     """The other direction: today's perdure meets a store of tomorrow."""
     path = made_by_the_engine(tmp_path / "new.db")
-    newer = tables.REVISION + 1
+    newer = schema.REVISION + 1
     with closing(sqlite3.connect(path)) as stored, stored:
         stored.execute("UPDATE perdure_schema SET revision = ?", (newer,))
     for verb in (["list"], ["db", "upgrade"], ["run", f"{SHOP}:buy", "--input", '{"name": "A"}']):

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +22,6 @@ from perdure.model.net import FINAL, Net, PlaceKind
 from perdure.model.net import TransitionKind as T
 from perdure.model.program import Program
 
-CLOCK = datetime(2026, 1, 1, tzinfo=UTC)
 TRACE: list[str] = []
 
 
@@ -91,7 +90,7 @@ def run(program: Program, *inputs: Any, mail: dict[str, list[Any]] | None = None
                     raise frame["$error"].get()
                 return frame["$value"].get() if frame else None
         number, brings = _next(program, wiring, marking, queue)
-        fired = fire_with_glue(program, marking, number, brings, Moment(seq, seq, f"k{seq}"), CLOCK)
+        fired = fire_with_glue(program, marking, number, brings, Moment(seq, seq, f"k{seq}"))
         marking = fired.marking
     raise AssertionError("it does not end")
 

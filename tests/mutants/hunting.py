@@ -20,6 +20,7 @@ import pytest
 from perdure.chaos import campaign, history
 from perdure.chaos.faults import Boundary, Edge, Fault, Kind, Point, cancels, single_faults
 from perdure.chaos.history import Flow, Outcome, play, template
+from perdure.specs.oracle import Rule
 
 from ..crash.flows import FLOWS
 from ..crash.test_races import INSTANT, OFFERS, offer_against_a_word
@@ -51,12 +52,12 @@ class Caught(NamedTuple):
 
 
 def objection(outcome: Outcome) -> tuple[str, str] | None:
-    """The broken rule and what is said of it, or None."""
-    if outcome.broken:
-        return outcome.broken[0].rule.value, outcome.broken[0].says
-    if outcome.defects:
+    """The broken rule and what is said of it: the oracle's, a defect, or else the protocol's."""
+    ruled = [broken for broken in outcome.broken if broken.rule is not Rule.PROTOCOL]
+    if not ruled and outcome.defects:
         return ENDS, outcome.defects[0]
-    return None
+    first = next(iter(ruled or outcome.broken), None)
+    return None if first is None else (first.rule.value, first.says)
 
 
 def played(flow: Flow, empty: Path, folder: Path, fault: Fault | None) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perdure.engine import loading, sqlite_append, tables
+from perdure.engine import loading, schema, sqlite_append
 from perdure.engine.sqlite_link import Links
 
 from .fencing import no_fence_in_append
@@ -15,12 +15,11 @@ _APPEND, _FILE = "stores.test_conformance_append", "stores.test_sqlite_file"
 def seq_from_max(patches: Patches) -> None:
     """A record gets the number behind the last one, whatever its writer believed."""
     behind = "(SELECT max(seq) + 1 FROM log WHERE execution = ?1)"
-    numbered = "INSERT INTO log SELECT ?1, " + behind + ", ?3, ?4, ?5, ?6, ?7, ?8\n"
+    mine = "(SELECT tenure FROM execution WHERE id = ?1 AND owner = ?10 AND tenure = ?3)"
     patches.set(
         sqlite_append,
         "_INSERT_AFTER",
-        numbered + "FROM execution AS mine WHERE mine.id = ?9 AND ?10 IS NOT ?11 "
-        "AND mine.owner = ?12 AND mine.tenure = ?13",
+        f"INSERT INTO log VALUES (?1, {behind}, {mine}, ?4, ?5, ?6, ?7, ?8)",
     )
     patches.set(
         sqlite_append,
@@ -36,14 +35,20 @@ def upsert(patches: Patches) -> None:
 
 
 def _without_triggers(patches: Patches) -> None:
-    patches.item(tables.SQLITE_TRIGGERS, "log_never_changes", None)
-    patches.item(tables.SQLITE_TRIGGERS, "log_goes_with_its_execution", None)
+    patches.item(schema.SQLITE_TRIGGERS, "log_never_changes", None)
+    patches.item(schema.SQLITE_TRIGGERS, "log_goes_with_its_execution", None)
 
 
 def taken_for_written(patches: Patches) -> None:
     """A seq that is there already is taken for the own record, whoever wrote it."""
-    compared = "found.get((member.id, first.seq)) == first.hash"
-    patches.code(sqlite_append, "_without_misfits", (compared, "(member.id, first.seq) in found"))
+    seq = "            seq = member.append.records[0].seq\n"
+    there = "SELECT 1 FROM log WHERE execution = ? AND seq = ?"
+    taken = f"""\
+            if link.rows("{there}", (member.id, seq)):
+                begin += 1
+                continue
+"""
+    patches.code(sqlite_append, "_insert_firsts", (seq, seq + taken))
 
 
 def cursor_off_by_one(patches: Patches) -> None:

@@ -18,8 +18,8 @@ import pytest
 from perdure import Engine, Signal, compensatable, observe, saga, workflow
 from perdure.engine.audit import Audited, audit
 from perdure.engine.errors import SchemaMismatch
+from perdure.engine.schema import SQLITE_TRIGGERS
 from perdure.engine.sqlite import SqliteStore
-from perdure.engine.tables import SQLITE_TRIGGERS
 
 go = Signal[str]("go")
 TABLES = ("log", "message", "effect", "attempt", "payload")

@@ -118,14 +118,14 @@ async def test_one_bad_append_among_100_leaves_99_committed(lab: Lab, poison: st
     batch = [one.append(one.record()) for one in all]
     bad, guilty = batch[41], all[41]
     if poison == "surrogate":
-        bad.attempts = [AttemptRow(guilty.id, "s", 1, 0, 0, "\ud800")]
+        bad.attempts = (AttemptRow(guilty.id, "s", 1, 0, 0, "\ud800"),)
     elif poison == "huge":
-        bad.effects = [EffectRow(guilty.id, "k", "s", "e", 2**70, "open", None, "", "")]
+        bad.effects = (EffectRow(guilty.id, "k", "s", "e", 2**70, "open", None, "", ""),)
     elif poison == "text":
         planted: Any = "text"
         bad.records = [bad.records[0]._replace(body=planted)]
     elif poison == "mail":
-        bad.consumed = [(1, 1)]
+        bad.consumed = ((1, 1),)
     elif poison == "double":
         bad.previous, bad.records = b"", [lab.record(b"", 0, 1, Kind.STARTED)]
     else:

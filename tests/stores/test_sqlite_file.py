@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from perdure.engine import sqlite
+from perdure.engine import schema, sqlite, tables
 from perdure.engine.errors import (
     NetworkFileSystem,
     SchemaMismatch,
@@ -141,6 +141,11 @@ async def test_a_file_of_someone_else_is_shared_or_refused(path: str) -> None:
         own.execute("CREATE TABLE log (line TEXT)")
     with pytest.raises(SchemaMismatch):
         await SqliteStore(other).open()
+
+
+async def test_the_tables_that_are_read_back_are_those_that_are_made() -> None:
+    """Their names are kept twice, so that opening a store does not load what makes one."""
+    assert frozenset(tables.metadata.tables) == schema.TABLES
 
 
 # --- settings -----------------------------------------------------------------------------------

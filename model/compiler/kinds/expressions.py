@@ -23,6 +23,7 @@ from ...values.shapes import class_of
 from ..callees import callee
 from ..live import Function
 from ..spans import span_of
+from ..trees import walk
 from . import arithmetic, calls, methods
 from .annotations import evaluated
 from .containers import display, element, item, of
@@ -281,7 +282,7 @@ class Expressions:
         self.env = dict(outer)
         for part in node.generators:
             kind = element(self.of(part.iter))
-            names = {n.id for n in ast.walk(part.target) if isinstance(n, ast.Name)}
+            names = {n.id for n in walk(part.target) if isinstance(n, ast.Name)}
             self.hidden |= names
             self.assign(part.target, kind)
             for test in part.ifs:

@@ -16,6 +16,7 @@ from ...net import Span
 from ..callees import is_saga
 from ..live import Function
 from ..spans import span_of
+from ..trees import children
 from . import arithmetic
 from .containers import element, unpacked
 from .declared import hints, method, result
@@ -137,7 +138,7 @@ class Kinds(Expressions):
             case ast.With() | ast.AsyncWith():
                 return self.scope(s)
             case ast.Return() | ast.Raise():
-                for value in ast.iter_child_nodes(s):
+                for value in children(s):
                     self.of(value) if isinstance(value, ast.expr) else None
                 return None
             case ast.Break():
@@ -313,10 +314,10 @@ def _is_total(case: ast.match_case) -> bool:
 def _own_nodes(node: ast.AST) -> list[ast.AST]:
     """The nodes of a function, those of functions inside it left out."""
     found: list[ast.AST] = []
-    todo = list(ast.iter_child_nodes(node))
+    todo = children(node)
     while todo:
         at = todo.pop()
         found.append(at)
         if not isinstance(at, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-            todo += ast.iter_child_nodes(at)
+            todo += children(at)
     return found
