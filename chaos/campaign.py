@@ -247,9 +247,11 @@ def quietly() -> Generator[None]:
     collected, said = gc.isenabled(), logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     gc.disable()
+    gc.freeze()  # what is there now need not be looked through again and again
     try:
         yield
     finally:
+        gc.unfreeze()
         sweep()
         logging.disable(said)
         if collected:

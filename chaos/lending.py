@@ -14,9 +14,10 @@ from typing import Any, cast
 
 
 class _Lent:
-    """A connection as its borrower sees it. `made` are the settings that were made on it before."""
+    """A connection as its borrower sees it. `made` are the settings that were made on it before,
+    by name, each as the statement that made it last."""
 
-    def __init__(self, pool: Pool, real: sqlite3.Connection, made: set[str]) -> None:
+    def __init__(self, pool: Pool, real: sqlite3.Connection, made: dict[str, str]) -> None:
         self._pool, self._real, self._closed, self._made = pool, real, False, made
         self.execute: Any = self._set_up
         self.executemany: Any = real.executemany
@@ -27,11 +28,13 @@ class _Lent:
         made again: SQLite compiles all statements of a connection anew after it."""
         if not sql.startswith("PRAGMA"):
             self.execute = self._real.execute
-        elif sql in self._made:
+            return self.execute(sql, parameters)
+        name, sets, _ = sql.partition(" = ")
+        if self._made.get(name) == sql:
             return self._real.cursor()
         cursor = self._real.execute(sql, parameters)
-        if " = " in sql and cursor.description is None:
-            self._made.add(sql)
+        if sets and cursor.description is None:
+            self._made[name] = sql
         return cursor
 
     def __getattr__(self, name: str) -> Any:
@@ -42,7 +45,7 @@ class _Lent:
     def create_function(self, *args: Any, **settings: Any) -> None:
         """What SQLAlchemy makes for every connection: once, or all statements are compiled anew."""
         if "create_function" not in self._made:
-            self._made.add("create_function")
+            self._made["create_function"] = ""
             self._real.create_function(*args, **settings)
 
     def close(self) -> None:
@@ -64,7 +67,7 @@ class Pool:
         self._path = path
         self._free: list[sqlite3.Connection] = []
         self._all: list[sqlite3.Connection] = []
-        self._made: dict[sqlite3.Connection, set[str]] = {}
+        self._made: dict[sqlite3.Connection, dict[str, str]] = {}
 
     def lend(self) -> sqlite3.Connection:
         """A connection that nobody else has."""
@@ -79,7 +82,7 @@ class Pool:
                 cached_statements=500,
             )
             self._all.append(real)
-            self._made[real] = set()
+            self._made[real] = {}
         return cast("sqlite3.Connection", _Lent(self, real, self._made[real]))
 
     def take_back(self, real: sqlite3.Connection) -> None:

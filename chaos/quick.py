@@ -109,10 +109,7 @@ class QuickLoop(SimLoop):
     @property
     def due(self) -> bool:
         """Something can run at this moment."""
-        if self._soon:
-            return True
-        moment = self.next_moment
-        return moment is not None and moment <= self.simulated.now
+        return bool(self._soon or (self._timers and self._timers[0][0] <= self.simulated.now))
 
     def drain(self) -> None:
         """Run everything that can run at this moment, or until the process is `halted`."""

@@ -229,8 +229,9 @@ class WildHistory:
             loop = process.loop
             if not loop.halted and loop.due:
                 loop.drain()
-                self._see(process)
                 went = True
+                if loop.halted or process.main.done():
+                    self._see(process)
         if not went:
             self._pass()
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import is_
 from typing import Any
 
-from .game import Lawless, Net, read_net
+from .game import Lawless, Net, read_body, read_net
 from .ledger import Ledger
 from .oracle import Broken, Row, Rows, Rule
 from .protocol.plain import Refused
@@ -29,6 +30,7 @@ class _Watched:
         self.fenced: set[int] = set()
         self.read = self.mail = 0
         self.refused = False
+        self.seen: tuple[object, ...] = (None,) * 4
 
 
 class Binding:
@@ -40,14 +42,17 @@ class Binding:
 
     def judge(self, rows: Rows, ledger: Ledger) -> list[Broken]:
         """Read a durable point; of an execution that was refused nothing more is said."""
-        nets = {row["net"]: row["body"] for row in rows["definition"]}
         for row in rows["execution"]:
             if row["id"] not in self._watched:
-                net = read_net(nets[row["net"]])
-                self._watched[row["id"]] = _Watched(row, net)
+                (body,) = [one["body"] for one in rows["definition"] if one["net"] == row["net"]]
+                self._watched[row["id"]] = _Watched(row, read_net(body))
         found = list(self._outside(ledger))
+        others = rows["session"], rows["message"], rows["log"]
         for row in rows["execution"]:
-            found += self._told(self._watched[row["id"]], lambda w, row=row: _read(w, row, rows))
+            watched = self._watched[row["id"]]
+            if not all(map(is_, (row, *others), watched.seen)):  # the same objects: nothing is new
+                watched.seen = (row, *others)
+                found += self._told(watched, lambda w, row=row: _read(w, row, rows))
         return found
 
     def _outside(self, ledger: Ledger) -> Iterator[Broken]:
@@ -106,7 +111,7 @@ def _read(watched: _Watched, row: Row, rows: Rows) -> None:
     watched.mail = len(messages)
     log = [record for record in rows["log"] if record["execution"] == watched.id]
     for record in log[watched.read :]:
-        trace.record(record, json.loads(record["body"]))
+        trace.record(record, read_body(record["body"]))
     watched.read = len(log)
     trace.compare({m["number"] for m in messages if m["consumed_at"] is None})
     if row["owner"] is None:

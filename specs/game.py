@@ -51,6 +51,12 @@ def read_net(definition: bytes) -> Net:
     return Net(json.loads(definition)["net"])
 
 
+@lru_cache(maxsize=4096)
+def read_body(raw: bytes) -> Mapping[str, Any]:
+    """The body of a record; many histories write the same bytes."""
+    return json.loads(raw)
+
+
 class Entry(NamedTuple):
     """A compensatable call that may have to be undone."""
 

@@ -23,7 +23,7 @@ from hashlib import blake2b
 from operator import is_
 from typing import Any, NamedTuple
 
-from .game import Game, Lawless, Net, read_net
+from .game import Game, Lawless, Net, read_body, read_net
 from .ledger import Called, Landing, Ledger
 
 Row = Mapping[str, Any]
@@ -130,7 +130,7 @@ class _History:
         return Broken(rule, self.key, says)
 
     def _record(self, row: Row, fenced: set[int]) -> Iterator[Broken]:
-        body: dict[str, Any] = json.loads(row["body"])
+        body = read_body(row["body"])
         before = self.known[-1] if self.known else None
         if row["seq"] != len(self.known):
             yield self._broken(Rule.GAPLESS, f"{row['seq']} follows {len(self.known) - 1}")
