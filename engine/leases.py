@@ -140,3 +140,8 @@ class Watch:
             if now - since >= self.seconds:
                 late.append(row.id)
         return late
+
+    def over(self, rows: Sequence[SessionRow], own: Identity, now: float) -> list[SessionRow]:
+        """Sessions to fence: those that expired, and those whose process cannot run any more."""
+        expired = self.expired(rows, now)
+        return [r for r in rows if r.id in expired or provably_gone(r.identity, own)]

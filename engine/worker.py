@@ -24,7 +24,7 @@ from .errors import StoreUnavailable
 from .glances import Glances
 from .heart import Heart
 from .instance import Instance
-from .leases import LEASE_SECONDS, Lease, Watch, provably_gone
+from .leases import LEASE_SECONDS, Lease, Watch
 from .quarantine import Quarantine
 from .refused import Act, Refused
 from .store import (
@@ -79,12 +79,12 @@ class Worker:
         self.caller.ending = self._ending
         self.caller.told = self.kick
         self.retired = ""  # why it drained itself
-        self.finished: Callable[[str, tuple[Status, Body] | None], None] = _ignore
+        self.finished: Callable[[str, tuple[Status, Body] | None], None] = lambda key, ended: None
         self.quarantine = Quarantine(store, clock, lambda: self.session, self._begin, self._beside)
         self.refused = Refused(store, lambda: self.session, self._told, self.kick)
         self._glances = Glances(clock, self._anything)
         self._look_for_work = self._look_for_mail = True
-        self._stopping = False
+        self._stopping = self._hurried = False
         self._seen = -1
         self._next_wake: int | None = None
         self._next_sweep = 0.0
@@ -93,7 +93,6 @@ class Worker:
         self._heart: Heart | None = None
         self._serves = (0, 0)  # for which session, and of how many programs, the store was told
         self._end: asyncio.Task[None] | None = None
-        self._hurried = False
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -111,8 +110,7 @@ class Worker:
 
     def _begin_beating(self) -> None:
         self._stop_beat()
-        session = self.session
-        self._heart = Heart(self.clock, self.lease, lambda: self.store.beat(session))
+        self._heart = Heart(self.clock, self.lease, lambda s=self.session: self.store.beat(s))
 
     def _stop_beat(self) -> None:
         if self._heart is not None:
@@ -240,12 +238,10 @@ class Worker:
     async def _sweep(self) -> None:
         """Fence sessions that are provably gone, or whose beat stood still for a lease."""
         others = [row for row in await self.store.sessions() if row.id != self.session]
-        expired = self.watch.expired(others, self.clock.monotonic())
-        for row in others:
-            if row.id in expired or provably_gone(row.identity, self.identity):
-                await self.store.fence(row.id)
-                self._look_for_work = True
-                _LOG.info("session %s of %s is fenced", row.id, row.identity.worker)
+        for row in self.watch.over(others, self.identity, self.clock.monotonic()):
+            await self.store.fence(row.id)
+            self._look_for_work = True
+            _LOG.info("session %s of %s is fenced", row.id, row.identity.worker)
 
     async def _claim(self) -> None:
         free = self.concurrency - len(self.instances)
@@ -502,7 +498,3 @@ def _released(wake_at: int, mail_seen: int) -> RowChange:
 
 def _is_innocent(claimed: Claimed) -> bool:
     return claimed.row.recoveries < SUSPECT_RECOVERIES
-
-
-def _ignore(key: str, ended: tuple[Status, Body] | None) -> None:
-    return None

@@ -96,13 +96,19 @@ class WriteLock:
     def locked(self) -> bool:
         return self._lock.locked()
 
-    async def __aenter__(self) -> None:
+    async def acquire(self) -> None:
         await self._lock.acquire()
         RECORDERS[-1].take(WRITE)
 
-    async def __aexit__(self, *exc: object) -> None:
+    def release(self) -> None:
         RECORDERS[-1].give(WRITE)
         self._lock.release()
+
+    async def __aenter__(self) -> None:
+        await self.acquire()
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.release()
 
 
 class Lent:
