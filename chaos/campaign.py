@@ -23,18 +23,20 @@ from typing import Any, NamedTuple
 from ..model.compiler import compile_workflow
 from ..model.language.effects import Effect
 from ..model.language.steps import Step
-from .choices import Dice, Replay, Shrinker, Source
+from .choices import Dice, Replay, Settled, Shrinker, Source
 from .databases import Database, SqliteDatabase
 from .history import Flow
-from .troubles import EVERYWHERE, Woe, fitting
+from .troubles import EVERYWHERE, FAVOURED, FAVOURED_AT, Woe, fitting
 from .wild_history import ENDLESS, WildOutcome, play, workflow_of
 
 Player = Callable[[Sequence[Flow], Database, Source, bool, int], WildOutcome]
 """Plays one history by the choices of a source; told in words, or not; so many points at most."""
 
 FIRINGS_MIN = 5
-FAIRLY_MANY = 2_000
+FAIRLY_MANY = 500
 """From so many histories on, a kind of trouble that never fired fails the campaign."""
+SOME = 40
+"""After so many histories, those kinds are favoured that have not come yet."""
 LONGER_MAX = 10
 """How much longer than a failure, in durable points, a history may be that shall be shorter: those
 of a broken engine may go round in circles for thousands."""
@@ -60,7 +62,7 @@ class Report:
     """What a campaign did and found."""
 
     def __init__(self, seed: int | str, expected: Sequence[Woe]) -> None:
-        self.seed = seed
+        self.seed, self.expected = seed, expected
         self.histories = 0  # played
         self.counted = 0  # of them, different from all others, with a fault and five firings
         self.firings = 0
@@ -125,15 +127,21 @@ class Campaign:
         seed: int | str,
         player: Player = play,
         expected: Sequence[Woe] | None = None,
+        favoured: Sequence[Woe] = FAVOURED,
     ) -> None:
         self._flows, self._database, self._seed = flows, database, seed
-        self._player = player
+        self._player, self._favoured = player, favoured
         self.report = Report(seed, possible(flows) if expected is None else expected)
         self._seen: set[int] = set()
 
     def dice(self, number: int) -> Source:
         """Where the choices of a history come from."""
-        return Dice(f"{self._seed}:{number}")
+        dice, fired = Dice(f"{self._seed}:{number}"), self.report.fired
+        missing = [kind for kind in self.report.expected if not fired[kind]]
+        if number < SOME or not missing:
+            return dice
+        kind = missing[number % len(missing)]
+        return Settled(dice, {FAVOURED_AT: 1 + self._favoured.index(kind)})
 
     def play(self, source: Source) -> WildOutcome:
         """One history, counted."""

@@ -8,7 +8,7 @@ So a list that ends is a list that goes on with zeros, and what is shorter is ca
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 RUNS_MAX = 400
@@ -32,6 +32,20 @@ class Dice:
     def choose(self, below: int) -> int:
         """Any of them, each as likely as another."""
         return int(self._random.random() * below)
+
+
+class Settled:
+    """The choices of a source but for some, by their number from 0, which are settled."""
+
+    def __init__(self, source: Source, settled: Mapping[int, int]) -> None:
+        self._source, self._settled = source, settled
+        self._count = 0
+
+    def choose(self, below: int) -> int:
+        """What is settled, or else what the source says."""
+        number, self._count = self._count, self._count + 1
+        chosen = self._source.choose(below)
+        return self._settled.get(number, chosen)
 
 
 class Replay:

@@ -121,6 +121,8 @@ FAVOURED: tuple[Woe, ...] = (
     *(3 * (Trouble.MESSAGE_TWICE, Trouble.MESSAGE_LATE)),
 )
 """What a history may favour; what fits seldom is favoured more often."""
+FAVOURED_AT = 1
+"""Which of a history's choices says what it favours, from 0: nothing, or one of the list."""
 FAVOURED_DISTANCE = 3
 TROUBLES_MAX = 6
 

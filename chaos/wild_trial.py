@@ -181,7 +181,7 @@ class Wild:
         ) -> WildOutcome:
             return self.play(Draw(source, troubles_max, favoured))
 
-        return Campaign([self.flow], self.database, seed, player, expected)
+        return Campaign([self.flow], self.database, seed, player, expected, favoured)
 
 
 @contextmanager

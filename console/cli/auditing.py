@@ -48,7 +48,8 @@ def audit(ids: tuple[str, ...], db: str, format: str) -> None:
         "problems": problems,
     }
     columns = ("id", "kind", "seq", "says")
-    told = f"{document['executions']} histories with {document['records']} records: "
+    histories = "1 history" if len(found) == 1 else f"{len(found)} histories"
+    told = f"{histories} with {document['records']} records: "
     told += f"problems: {len(problems)}" if problems else FINE
     rows = table(columns, [[p[c] for c in columns] for p in problems])
     answer(format, document, f"{rows}\n\n{told}" if problems else told)
