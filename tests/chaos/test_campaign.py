@@ -22,6 +22,7 @@ from perdure.chaos.history import Flow, Message
 from perdure.chaos.troubles import FAVOURED, KINDS, Trouble, Woe
 from perdure.chaos.wild_history import play
 
+from .. import kept
 from ..crash.flows import FLOWS, PAID, notify, says
 from ..crash.mutants import MUTANTS, Mutant, no_fence
 
@@ -44,6 +45,8 @@ def test_random_histories_are_lawful(hypothesis_seed: str, shard: int) -> None:
     nearly all of them count: they differ, with a fault and five firings."""
     report = campaign(ALL, histories=HISTORIES, seed=f"{hypothesis_seed}/{shard}")
     print(f"\n{report}")
+    if NIGHTLY:
+        kept.keep(f"random histories {shard}", report.data)
     assert report.wrong == [] and report.never == []
     assert report.counted > 0.85 * report.histories
     assert report.points > 5 * report.histories

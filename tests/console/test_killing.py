@@ -18,6 +18,8 @@ from perdure.console.demo.ledger import Problem, Totals, Verdict
 from perdure.console.kill_report import as_json, as_text
 from perdure.console.killing import Campaign
 
+from .. import kept
+
 NIGHTLY = settings.get_current_profile_name() == "nightly"
 KILLS, WORKERS, SEED = (1000, 4, 7) if NIGHTLY else (20, 3, 5)
 
@@ -35,6 +37,8 @@ def test_killed_and_stopped_workers_do_nothing_twice_and_lose_nothing() -> None:
     """As many kills as asked for, at named and at random moments: by the server's own ledger every
     order is done once or undone, by our logs every history is whole."""
     code, told = campaign(KILLS)
+    if NIGHTLY:
+        kept.keep("kills", told)
     assert (code, told["good"], told["wrong"], told["problems"]) == (0, True, [], []), told
     assert (told["twice"], told["lost"], told["left_over"]) == (0, 0, 0)
     assert told["kill_count"] == sum(told["kills"].values()) == KILLS
