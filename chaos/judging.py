@@ -190,21 +190,38 @@ def _left(seen: Seen[Ended]) -> Iterator[Finding]:
         stands = _stands(seen.world, effect)
         if effect.here.effect == "compensatable" and stands > _kept(seen, effect):
             says = f"{effect.name} stands, though the workflow is {seen.outcome.status}"
-            why = f"the undo of {effect.here.step} left it, and nobody will look again"
-            fix = "find it by effect_key() or the arguments: the result may be unknown (None)"
-            yield Finding("left", effect.here.step, says, why, fix)
+            _, why, fix = _DENIED["undone"]
+            yield Finding("left", effect.here.step, says, why.format(effect.here.step), fix)
+
+
+_DENIED = {
+    **dict.fromkeys(
+        ("voided", "refused"),
+        (
+            "had not happened",
+            "the probe of {} said so, or the step did, and it was not so",
+            "close the key at the receiver first, only then look; or refuse first of all",
+        ),
+    ),
+    "undone": (
+        "was undone",
+        "the undo of {} left it, or its request came after the undo and was let in",
+        "let the undo find it by effect_key() or the arguments, for the result may be unknown "
+        "(None), and close the key for what comes later",
+    ),
+}
+"""Outcome -> what the workflow was told, why it may not be so, the fix."""
 
 
 def _untold(seen: Seen[Ended]) -> Iterator[Finding]:
-    """What is told as not done, and stands: by another way than being done again."""
+    """What is told as not done or as undone, and stands: by another way than being done again."""
     rows = seen.outcome.rows.get("effect", ())
-    denied = {row["key"] for row in rows if row["outcome"] in ("voided", "refused")}
-    for effect in {e.name: e for e in seen.world.effects if e.here.key in denied}.values():
+    told = {row["key"]: row["outcome"] for row in rows if row["outcome"] in _DENIED}
+    for effect in {e.name: e for e in seen.world.effects if e.here.key in told}.values():
         if _stands(seen.world, effect) > _kept(seen, effect):
-            says = f"{effect.name} stands, and the workflow was told that it had not happened"
-            why = f"the probe of {effect.here.step} said so, or the step did, and it was not so"
-            fix = "close the key at the receiver first, only then look; or refuse first of all"
-            yield Finding("untold", effect.here.step, says, why, fix)
+            what, why, fix = _DENIED[told[effect.here.key]]
+            says = f"{effect.name} stands, and the workflow was told that it {what}"
+            yield Finding("untold", effect.here.step, says, why.format(effect.here.step), fix)
 
 
 def _stalled(seen: Seen[Ended], calm: Seen[Ended]) -> Iterator[Finding]:

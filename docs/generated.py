@@ -26,7 +26,7 @@ from perdure.console.verifying import verify
 from perdure.model.compiler import compile_workflow
 from perdure.model.formats.svg import to_svg
 from perdure.model.formats.tree import program_box
-from perdure.specs.guarantees import ENUMERATED, MUTANTS, PROVED
+from perdure.specs.guarantees import ENUMERATED, KILLED, MUTANTS, PAIRED, PROVED, RANDOM
 from perdure.specs.protocol.guards import GUARDS
 from perdure.specs.protocol.whole import CLAIMS
 
@@ -77,11 +77,28 @@ def figures() -> dict[str, str]:
     boundaries, faults = sum(c.boundaries for c in flows), sum(c.faults for c in flows)
     mutants = json.loads((ROOT / "tests/mutants/found.json").read_bytes())
     both = sum(bool(row[-1]) for row in mutants.values())  # `Caught.both`
+    kept = json.loads((ROOT / "tests/kept.json").read_bytes())
+    shards = [run for name, run in kept.items() if name.startswith("random histories")]
+    pairs, kills = sum(count for _, count in counts["PAIRS"].values()), kept["kills"]
     return {
         ENUMERATED.command: f"{boundaries} boundaries, {faults} faults, none breaks a rule",
         PROVED.command: f"{len(CLAIMS)} promises, {len(GUARDS)} guards, each needed or redundant",
+        PAIRED.command: f"{pairs:,} pairs, none breaks a rule",
+        RANDOM.command: _random(shards),
+        KILLED.command: f"{kills['kill_count']:,} SIGKILLs, {kills['stop_count']:,} SIGSTOPs, "
+        f"{kills['orders']:,} orders: twice {kills['twice']}, lost {kills['lost']}, "
+        f"left over {kills['left_over']}; {kills['on']}",
         MUTANTS.command: f"{len(mutants)} of them, {both} with both of two guards out",
     }
+
+
+def _random(shards: list[dict[str, Any]]) -> str:
+    if not shards:
+        return ""
+    played, points = (sum(run[what] for run in shards) for what in ("histories", "points"))
+    wrong = sum(len(run["wrong"]) for run in shards)
+    on = max(run["on"] for run in shards)
+    return f"{played:,} histories, {points:,} durable points, {wrong} wrong; {on}"
 
 
 def drawings(source: Path) -> Iterator[tuple[str, str]]:

@@ -45,10 +45,22 @@ ENUMERATED = Evidence(
     "every single fault at every boundary of five workflows, judged at every durable point",
     "python -m pytest tests/crash/test_enumeration.py -s",
 )
+PAIRED = Evidence(
+    Kind.TESTED,
+    "pairs of faults, the second where the first is being mended",
+    'make nightly ARGS="tests/crash/test_pairs.py -s"',
+)
+RANDOM = Evidence(
+    Kind.TESTED,
+    "random histories of several workers and executions with up to seven faults, judged at every "
+    "durable point",
+    'make nightly ARGS="tests/chaos/test_campaign.py -s"',
+)
 KILLED = Evidence(
     Kind.TESTED,
-    "SIGKILL over real worker processes on one file",
-    "python -m pytest tests/crash/test_kills.py",
+    "SIGKILL and SIGSTOP over real worker processes on one file, counted by a shop in a process "
+    "of its own",
+    "perdure chaos --kill --kills 1000 --workers 4 --seed 7",
 )
 PROVED = Evidence(
     Kind.PROVED,
@@ -86,7 +98,7 @@ GUARANTEES = (
         "An irreversible call lands at most once for each time the workflow reaches it.",
         "A receiver that acts twice on one request, and a call of a fenced worker that the "
         "receiver cannot refuse, are outside. Idempotent calls may be made again, with one key.",
-        (PROVED, BOUND, CHECKED, ENUMERATED, KILLED, MUTANTS),
+        (PROVED, BOUND, CHECKED, ENUMERATED, PAIRED, RANDOM, KILLED, MUTANTS),
         (RECEIVER, DISK, PERSON),
         (Rule.INTENT_FIRST, Rule.ONE_CALL, Rule.ONE_LANDING, Rule.PROTOCOL),
         ("intent first", "called once", "irreversible once", "one stands"),
@@ -96,7 +108,7 @@ GUARANTEES = (
         "What was accepted is kept: a started execution goes on after any crash, and a message "
         "is consumed by exactly one record or visibly unread.",
         "Accepted means that the call which started or sent it has returned.",
-        (PROVED, BOUND, ENUMERATED, KILLED, POWER, MUTANTS),
+        (PROVED, BOUND, ENUMERATED, PAIRED, RANDOM, KILLED, POWER, MUTANTS),
         (DISK,),
         (Rule.NO_LOSS, Rule.CONSUMED_ONCE, Rule.CLOSED),
         ("message kept", "taken once", "mail wakes", "end told", "timer wakes"),
@@ -106,7 +118,7 @@ GUARANTEES = (
         "A log is append-only and without gaps; its records are firings of the compiled net, in "
         "an order that tenures and times follow.",
         "The order between parallel branches is free until one of them is recorded.",
-        (PROVED, BOUND, ENUMERATED, MUTANTS),
+        (PROVED, BOUND, ENUMERATED, PAIRED, RANDOM, MUTANTS),
         (DISK,),
         (Rule.APPEND_ONLY, Rule.GAPLESS, Rule.CHAIN, Rule.ORDER, Rule.FIRING),
         ("gapless", "append only", "one record", "tenures never fall"),
@@ -116,7 +128,7 @@ GUARANTEES = (
         "A worker that was fenced appends nothing more, however long it was stopped.",
         "What it had already sent to a receiver is on its way; `effect_order()` lets a receiver "
         "refuse it.",
-        (PROVED, BOUND, ENUMERATED, KILLED, MUTANTS),
+        (PROVED, BOUND, ENUMERATED, PAIRED, RANDOM, KILLED, MUTANTS),
         (DISK,),
         (Rule.FENCED, Rule.PROTOCOL),
         ("fenced silent", "tenure in force", "owner alive"),
@@ -126,7 +138,7 @@ GUARANTEES = (
         "A call that may or may not have landed is in doubt. It is settled by its probe, by its "
         "own late answer or by a person, and until then neither repeated nor undone.",
         "A step without a probe waits for a person.",
-        (PROVED, BOUND, ENUMERATED, KILLED, MUTANTS),
+        (PROVED, BOUND, ENUMERATED, PAIRED, RANDOM, KILLED, MUTANTS),
         (RECEIVER, PERSON),
         (Rule.ONE_CALL, Rule.OUTSIDE, Rule.EFFECTS),
         ("settled", "closed is dead", "called once"),
@@ -136,7 +148,7 @@ GUARANTEES = (
         "When a saga fails or is cancelled, everything committed in it is undone once, in reverse "
         "causal order; past its pivot it goes forward instead.",
         "An undo that fails for good stays on the desk, and those before it wait.",
-        (PROVED, BOUND, CHECKED, ENUMERATED, KILLED, MUTANTS),
+        (PROVED, BOUND, CHECKED, ENUMERATED, PAIRED, RANDOM, KILLED, MUTANTS),
         (RECEIVER, DISK),
         (Rule.UNDO, Rule.CLOSED, Rule.PROTOCOL),
         ("undone once", "undo after landing", "undo order", "pivot", "cleared"),
@@ -145,7 +157,7 @@ GUARANTEES = (
         "never early",
         "A timer fires when the database's clock has passed its moment, across crashes too.",
         "How much later it fires is not promised: it depends on workers that live.",
-        (PROVED, BOUND, ENUMERATED, MUTANTS),
+        (PROVED, BOUND, ENUMERATED, PAIRED, RANDOM, MUTANTS),
         ("the database's clock is the time",),
         (Rule.DUE,),
         ("timer due",),
@@ -154,7 +166,7 @@ GUARANTEES = (
         "told is durable",
         "An answer, a result and a status are told only when the record that says so is durable.",
         "Logs and telemetry of a step leave before it, marked as attempts.",
-        (PROVED, BOUND, ENUMERATED, POWER),
+        (PROVED, BOUND, ENUMERATED, PAIRED, RANDOM, POWER),
         (DISK,),
         (Rule.STATUS, Rule.OUTSIDE),
         ("durable past", "written once", "landed stands"),

@@ -7,6 +7,7 @@ A run of an ordinary day keeps nothing: its figures are those that its own test 
 from __future__ import annotations
 
 import fcntl
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ def keep(name: str, counted: dict[str, Any], file: Path = FILE) -> None:
     with file.open("r+b") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         known = msgspec.json.decode(stream.read(), type=dict[str, Any])
-        raw = msgspec.json.encode(dict(sorted({**known, name: counted}.items())))
+        known[name] = {"on": datetime.now(UTC).date().isoformat(), **counted}
+        raw = msgspec.json.encode(dict(sorted(known.items())))
         stream.seek(0)
         stream.truncate()
         stream.write(msgspec.json.format(raw, indent=1) + b"\n")

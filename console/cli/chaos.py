@@ -97,7 +97,7 @@ def chaos(
     is lost or is left is told line by line, and saved for `perdure replay`; then the exit is 1.
 
     With --histories: random histories of up to three workers, with several troubles in each, drawn
-    by the seed. Exit 3 when a kind of trouble that could have come never did, in 2,000 or more.
+    by the seed. Exit 3 when a kind of trouble that could have come never did, in 500 or more.
 
     With --kill: worker processes serve orders from one SQLite file and die by SIGKILL at named and
     at random moments; some are stopped, fenced, and woken. A shop server in a process of its own

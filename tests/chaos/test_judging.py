@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 from perdure.chaos.fakes import HERE, Here, World
 from perdure.chaos.judging import Seen, judge
-from perdure.specs.oracle import Broken, Rows
+from perdure.specs.oracle import Broken, Rows, Rule
 
 
 class Ended(NamedTuple):
@@ -51,3 +51,18 @@ def test_what_is_recorded_as_undone_and_stands_is_left(status: str) -> None:
 def test_what_was_kept_or_is_gone_is_not_left(status: str, outcome: str, undone: bool) -> None:
     """A saga that was left well keeps what was done in it, however the workflow ends."""
     assert judge(seen(status, outcome, undone=undone), seen("done", "landed")) == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"), [("voided", "had not happened"), ("undone", "was undone")]
+)
+def test_what_stands_though_it_was_told_otherwise_is_untold(outcome: str, told: str) -> None:
+    """A request that landed behind its probe or its undo, in a workflow that ends well: the mistake
+    is told in the author's words, and the rule of the engine that it breaks is not told besides."""
+    broken = Broken(Rule.UNDO, "a-1", "key-1 is told as undone, and stands")
+    late = seen("done", outcome)
+    late = late._replace(outcome=late.outcome._replace(broken=[broken]))
+    (finding,) = judge(late, seen("done", "landed"))
+    assert (finding.rule, finding.step) == ("untold", "reserve")
+    assert finding.says == f"room 12 stands, and the workflow was told that it {told}"
+    assert "close the key" in finding.fix

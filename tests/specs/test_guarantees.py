@@ -6,6 +6,7 @@ Whether one holds is never shown here: that is what its commands are for.
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -27,14 +28,15 @@ def test_every_rule_of_the_oracle_is_part_of_a_guarantee() -> None:
 @pytest.mark.parametrize("command", EVIDENCE)
 def test_the_command_of_a_guarantee_exists(command: str) -> None:
     """A sceptic can type it: the test file is there, the verb is one, the target is in make."""
-    words = command.split()
+    words = shlex.split(command)
     match words:
         case ["python", "-m", "pytest", path, *_]:
             assert (ROOT / path).exists()
         case ["perdure", verb, *_]:
             assert CliRunner().invoke(main, [verb, "--help"]).exit_code == 0
-        case ["make", target]:
+        case ["make", target, arguments]:
             assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+            assert (ROOT / arguments.removeprefix("ARGS=").split()[0]).exists()
         case _:
             pytest.fail(f"no command that is known here: {command}")
 
