@@ -255,6 +255,8 @@ class Caller:
             await self._hold(instance)
             session = instance.session
             try:
+                if running.cancelled or not instance.alive:
+                    return  # while it waited for the right
                 settled = await self._transact(instance, call, step, running, session)
             except _Stuck:
                 return
@@ -282,8 +284,7 @@ class Caller:
                     return
                 continue
             finally:
-                instance.held -= 1
-                self.driver.committer.dirty(instance)
+                self._let_go(instance)
             self.driver.committer.settle(instance, *settled)
             self.driver.pump(instance)
             return
@@ -331,11 +332,20 @@ class Caller:
         """Take the append right: nothing of this execution flies, nothing new takes off."""
         await self._known(instance)
         instance.held += 1
-        while instance.flying is not None:
-            await self.clock.sleep(0)
-        if instance.pending is not None:
-            instance.pending.execution = instance.id
-            await self.driver.committer.keep(instance.pending)
+        try:
+            while instance.flying is not None:
+                await self.clock.sleep(0)
+            if instance.pending is not None:
+                instance.pending.execution = instance.id
+                await self.driver.committer.keep(instance.pending)
+        except BaseException:  # a cancel too: held for ever, nothing of it would be written again
+            self._let_go(instance)
+            raise
+
+    def _let_go(self, instance: Instance) -> None:
+        """Give the append right back; what became pending meanwhile is written."""
+        instance.held -= 1
+        self.driver.committer.dirty(instance)
 
     async def _known(self, instance: Instance) -> None:
         """Wait while nobody knows whether a transactional step committed: nothing fires then."""
