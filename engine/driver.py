@@ -180,8 +180,10 @@ class Driver:
 
     def _settle_wants(self, instance: Instance, rest: Rest) -> None:
         wants = self._wants(instance, rest)
+        # Read once: by two readings a moment could be too far for an alarm and too near to park.
+        now = self.store.now()
         if self.draining:
-            self._give_up(instance, wants, self.store.now())
+            self._give_up(instance, wants, now)
             return
         if instance.running:
             _cut(instance, wants)
@@ -197,7 +199,7 @@ class Driver:
         if rest.intents:
             dues += self._intents_due(instance, rest.intents)
         if dues or instance.alarm is not None:
-            self._alarm(instance, min(dues, default=None))
+            self._alarm(instance, min(dues, default=None), now)
         if rest.after and instance.durable < instance.seq - 1:
             instance.starts.append((instance.seq - 1, lambda: self.pump(instance)))
             return
@@ -206,7 +208,7 @@ class Driver:
         if not wants and not dues:
             self.stall(instance, "nothing can happen: no transition is enabled, nobody waits")
             return
-        self._park(instance, wants, dues)
+        self._park(instance, wants, dues, now)
 
     def _call(self, instance: Instance, call: Call) -> int:
         """Make a call that is asked for, unless it is under way; when its turn is, if not now."""
@@ -237,19 +239,19 @@ class Driver:
         else:
             self.release(instance, now, "*")
 
-    def _alarm(self, instance: Instance, due: int | None) -> None:
+    def _alarm(self, instance: Instance, due: int | None, now: int) -> None:
         if instance.alarm is not None:
             instance.alarm.cancel()
             instance.alarm = None
         if due is not None:
-            seconds = (due - self.store.now()) / 1e6
+            seconds = (due - now) / 1e6
             if seconds <= KEEP_SECONDS or instance.running:  # else it is parked until then
                 # A microsecond more: never early by the database's clock.
                 instance.alarm = self.clock.later(seconds + 1e-6, lambda: self.pump(instance))
 
-    def _park(self, instance: Instance, wants: list[Want], dues: list[int]) -> None:
+    def _park(self, instance: Instance, wants: list[Want], dues: list[int], now: int) -> None:
         """Give the execution up until its moment or a message; on condition of no new mail."""
-        soon = self.store.now() + KEEP_SECONDS * 1_000_000
+        soon = now + KEEP_SECONDS * 1_000_000
         if any(due <= soon for due in dues):
             return
         self.release(instance, min(dues, default=None), _channels(wants))

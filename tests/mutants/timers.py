@@ -27,7 +27,7 @@ def skewed_clock(patches: Patches) -> None:
     now = "if wait.due <= self.store.now() else"
     ahead = f"if wait.due <= self.store.now() + {SKEW_SECONDS * 1_000_000} else"
     patches.code(Driver, "_ready", (now, ahead))
-    seconds = "seconds = (due - self.store.now()) / 1e6"
+    seconds = "seconds = (due - now) / 1e6"
     patches.code(Driver, "_alarm", (seconds, f"{seconds} - {SKEW_SECONDS}"))
 
 
