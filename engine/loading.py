@@ -143,6 +143,8 @@ def take_back(instance: Instance, append: Append) -> None:
         instance.seq = last.seq
         instance.head = append.records[-1].hash if append.records else append.previous
         instance.tail.shrink(last.body)
+        if bodies.decode(last.body).s:  # it was the first of its tenure: the next one names it
+            instance.named = False
     if later is not None:
         append.consumed += later.consumed
         append.effects += later.effects

@@ -4,7 +4,8 @@ Written independently of the engine: no clock, no database, no line of the engin
 what the engine believes is not asked. What is judged, rule by rule (`Rule`), over one history:
 
 - the log: append-only since the last judgement, gapless, chained, tenures and times never falling,
-  no record of a session that was fenced before, every record a firing of the stored net;
+  each tenure begun by the name of its session, no record of a session that was fenced before,
+  every record a firing of the stored net;
 - effects: a call only under an intent that is open and durable, once per key; at most one standing
   landing per logical occurrence; the ledger of effects says what the records say;
 - undo: only of what may be undone, in reverse causal order; at the end exactly what failed;
@@ -136,10 +137,8 @@ class _History:
             yield self._broken(Rule.GAPLESS, f"{row['seq']} follows {len(self.known) - 1}")
         if before and (row["tenure"] < before["tenure"] or row["at"] < before["at"]):
             yield self._broken(Rule.ORDER, f"record {row['seq']} falls behind the one before it")
-        if before is None or row["tenure"] != before["tenure"]:
-            self.session = body.get("s", 0)
-        if self.session in fenced:
-            yield self._broken(Rule.FENCED, f"session {self.session} wrote record {row['seq']}")
+        first = before is None or row["tenure"] != before["tenure"]
+        yield from self._writer(row, body.get("s", 0), first, fenced)
         self.head = _chained(self.head, row)
         if self.head != row["hash"]:
             yield self._broken(Rule.CHAIN, f"record {row['seq']} has another hash")
@@ -149,6 +148,18 @@ class _History:
         if self.ended:
             yield self._broken(Rule.CLOSED, f"record {row['seq']} comes after the end")
         yield from self._fire(row, body)
+
+    def _writer(self, row: Row, named: int, first: bool, fenced: set[int]) -> Iterator[Broken]:
+        """The first record of a tenure names its session, and no other does: else nobody could
+        tell whether a fenced one wrote. Record 0 of whoever only starts it has none to name."""
+        if first:
+            self.session = named
+        elif named:
+            yield self._broken(Rule.FENCED, f"record {row['seq']} names a session, not first")
+        if self.known and not self.session:
+            yield self._broken(Rule.FENCED, f"record {row['seq']} is of a tenure without a session")
+        if self.session in fenced:
+            yield self._broken(Rule.FENCED, f"session {self.session} wrote record {row['seq']}")
 
     def _fire(self, row: Row, body: Mapping[str, Any]) -> Iterator[Broken]:
         kind: int = row["kind"]

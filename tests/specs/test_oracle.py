@@ -160,6 +160,31 @@ def a_fenced_session_goes_on(case: Case) -> None:
     case.look(case.until(2), Ledger())
 
 
+@spoils("sequence", Rule.FENCED)
+def a_tenure_begins_without_the_name_of_its_session(case: Case) -> None:
+    first = next(record for record in case.log if record["tenure"] > 1)
+    said = json.loads(first["body"])
+    del said["s"]
+    first["body"] = json.dumps(said).encode()
+    case.chain()
+
+
+@spoils("sequence", Rule.FENCED)
+def a_session_that_only_started_it_goes_on(case: Case) -> None:
+    """Record 0 needs no name; whoever writes another one behind it does."""
+    said = json.loads(case.log[0]["body"])
+    del said["s"]
+    case.log[0]["body"] = json.dumps(said).encode()
+    case.chain()
+
+
+@spoils("sequence", Rule.FENCED)
+def a_session_is_named_in_the_middle_of_a_tenure(case: Case) -> None:
+    assert case.log[1]["tenure"] == case.log[0]["tenure"]
+    case.log[1]["body"] = json.dumps({**json.loads(case.log[1]["body"]), "s": 7}).encode()
+    case.chain()
+
+
 @spoils("sequence", Rule.FIRING)
 def a_transition_fires_that_is_not_enabled(case: Case) -> None:
     case.one(INTENT)["transition"] = case.one(FIRED)["transition"]
