@@ -16,7 +16,7 @@ from . import bodies
 from .bodies import Body
 from .instance import Instance
 from .records import NO_TRANSITION, Kind, Record, chain
-from .store import Append, Guard, RowChange, Status, Store
+from .store import Append, ExecutionRow, Guard, RowChange, Status, Store
 
 MISMATCHES_MAX = 3
 Act = Callable[[], Coroutine[Any, Any, None]]
@@ -40,6 +40,7 @@ class Refused:
 
     def settle(self, instance: Instance, guard: Guard) -> Act:
         """What is to be done after the instance was dropped: nothing of its append was written."""
+        self._finished(instance.key, None)  # who waits looks for himself: it may go on elsewhere
         if guard.poison or self._too_often(instance.key, instance.durable):
             return lambda: self.stall(instance.key, instance.tenure, guard.why)
         _LOG.warning("%s is loaded again: %s", instance.key, guard.why)
@@ -52,22 +53,34 @@ class Refused:
         return count >= MISMATCHES_MAX
 
     async def stall(self, key: str, tenure: int, why: str) -> None:
-        """Write a `stalled` record behind the stored head, if this session still owns it."""
+        """Write a `stalled` record behind the stored head, if this session still owns it.
+
+        Refused like any append, it is made anew behind the head that is there then; nobody is told
+        of a stall that is not stored.
+        """
         self._mismatches.pop(key, None)
-        row = await self._store.find(key)
-        if row is None or (row.owner, row.tenure) != (self._session(), tenure):
-            return
+        for _ in range(MISMATCHES_MAX):
+            row = await self._store.find(key)
+            if row is None or (row.owner, row.tenure) != (self._session(), tenure):
+                break
+            append, body = await self._stalled(row, why)
+            [result] = await self._store.append(self._session(), [append])
+            if result.ok:
+                _LOG.error("%s is stalled: %s", key, why)
+                self._finished(key, (Status.STALLED, body))
+                return
+            _LOG.error("%s is to be stalled, and that is refused: %s", key, result.guard)
+        self._finished(key, None)
+
+    async def _stalled(self, row: ExecutionRow, why: str) -> tuple[Append, Body]:
         (*_, last) = await self._store.log(row.id, row.checkpoint_seq - 1)
-        named = self._session() if tenure != last.tenure else 0  # first of its tenure: rule 1
+        named = self._session() if row.tenure != last.tenure else 0  # first of its tenure: rule 1
         at, body = max(self._store.now(), last.at), Body(s=named, why=bodies.plain(why))
         raw, seq = bodies.encode(body), last.seq + 1
-        digest = chain(last.hash, seq, tenure, Kind.STALLED, NO_TRANSITION, at, raw)
-        record = Record(seq, tenure, Kind.STALLED, NO_TRANSITION, at, raw, digest)
+        digest = chain(last.hash, seq, row.tenure, Kind.STALLED, NO_TRANSITION, at, raw)
+        record = Record(seq, row.tenure, Kind.STALLED, NO_TRANSITION, at, raw, digest)
         change = RowChange(status=Status.STALLED)
-        append = Append(row.id, tenure, last.hash, [record], change=change)
-        [result] = await self._store.append(self._session(), [append])
-        _LOG.error("%s is stalled: %s", key, result.guard or why)
-        self._finished(key, (Status.STALLED, body))
+        return Append(row.id, row.tenure, last.hash, [record], change=change), body
 
     async def _give_back(self, instance: Instance) -> None:
         """Release it if it is still this session's, so that the next claim reads its log."""
