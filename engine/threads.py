@@ -47,7 +47,11 @@ class Threads:
             self._free = asyncio.Semaphore(self.places)
         await self._free.acquire()
         outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._start(function, outcome, late)
+        try:
+            self._start(function, outcome, late)
+        except BaseException:  # the machine has no thread left: the place is free again
+            self._free.release()
+            raise
         try:
             return await outcome
         finally:

@@ -363,3 +363,20 @@ def test_a_process_with_a_hung_thread_exits(tmp_path: Path, kind: str) -> None:
     assert (words or [s for s in [ledger.status("h")] if s == "failed"]) == expected
     assert not ledger.rows("select 1 from session where fenced is null")
     asyncio.run(ledger.sound())
+
+
+async def test_a_thread_that_the_machine_does_not_give_costs_no_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The call fails, and the next one has the place."""
+    threads = Threads(1)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="start new thread"):
+            await threads.call(lambda: 1)
+    async with asyncio.timeout(5):
+        assert await threads.call(lambda: 2) == 2
