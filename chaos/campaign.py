@@ -157,7 +157,7 @@ class Campaign:
         report.fired.update(outcome.fired)
         report.ends.update(outcome.ends)
         key = hash(outcome.choices)
-        if key not in self._seen and outcome.fired and outcome.firings >= FIRINGS_MIN:
+        if key not in self._seen and outcome.in_time and outcome.firings >= FIRINGS_MIN:
             report.counted += 1
         self._seen.add(key)
         return outcome
