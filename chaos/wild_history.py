@@ -11,7 +11,7 @@ import asyncio
 import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import msgspec
 
@@ -31,49 +31,23 @@ from .databases import Database
 from .faults import Boundary, Edge, Kind
 from .history import Flow, Message, Stuck
 from .outside import Outside
+from .person import Person
+from .plan import Plan, draw_plan
 from .quick import NeverWaits, QuickLoop
 from .simulation import JumpyTime, NothingLeft
 from .standing import ENDED
 from .story import Happening, records_in_words
-from .troubles import FAVOURED, Chance, Trouble, Woe
+from .troubles import Chance, Trouble, Woe
 from .wild_process import WildProcess
 
 SECONDS_MAX = 1800
 REPLACED_SECONDS = 0.03
-SHAPES = ((2, 1), (1, 1), (2, 2), (3, 1), (2, 1), (3, 3), (1, 2), (2, 1))
-"""Workers and executions of a history; the shape that comes more often is more likely."""
-PACES = (2.0, 1.0, 10.0)
 MESSAGE_SECONDS = (0.5, 4.0, 40.0)
 CLIENT = 0
 ORPHANS = 100  # numbers of stores from here on belong to orphans of commits
 PROCESSES_MAX = 40
+DECISIONS_MAX = 3
 ENDLESS = 10**9  # durable points
-
-
-class Plan(NamedTuple):
-    """What a history is about, by the first of its choices."""
-
-    workers: int
-    flows: tuple[Flow, ...]
-    favoured: Woe | None
-    pace: float
-
-
-def draw_plan(source: Source, flows: Sequence[Flow]) -> Plan:
-    """How many workers, which flows, and which trouble is favoured."""
-    shape = source.choose(len(SHAPES) * len(PACES))
-    workers, executions = SHAPES[shape % len(SHAPES)]
-    favoured = source.choose(len(FAVOURED) + 1)
-    left = list(flows)
-    chosen: list[Flow] = []
-    while len(chosen) < executions and left:
-        flow = left[source.choose(len(left))]
-        chosen.append(flow)
-        # The check of an author's tables knows of one execution, and so do receivers of its own.
-        if flow.tables or flow.outside:
-            left.remove(flow)
-    pace = PACES[shape // len(SHAPES)]
-    return Plan(workers, tuple(chosen), FAVOURED[favoured - 1] if favoured else None, pace)
 
 
 class Lines:
@@ -109,6 +83,7 @@ class WildOutcome:
         self.ledger = Ledger()
         self.rows: Rows = {}
         self.points = 0  # durable points judged
+        self.decided = 0  # persons who came to the desk
 
     @property
     def status(self) -> str:
@@ -177,6 +152,7 @@ class WildHistory:
         outcome = self.outcome
         self.database.begin()
         self._post = self.database.store(CLIENT, self.time.database)
+        self._person = Person(self._post, self.outside)
         try:
             self._begin()
             while not self.over():
@@ -311,8 +287,28 @@ class WildHistory:
         executions = rows["execution"]
         if self._settled or self._sending or len(executions) < len(self._flows):
             return
-        if self._is_over(rows):
+        if self._is_over(rows) and not self.somebody_decides(rows):
             self._settle()
+
+    def somebody_decides(self, rows: Rows) -> bool:
+        """Where all is over but for what lies on the desk, a person may come, or nobody."""
+        desk = [str(row["key"]) for row in rows["execution"] if standing.on_desk(row)]
+        comes = bool(desk) and self.outcome.decided < DECISIONS_MAX and self.chance.one_of(2) > 0
+        if comes:
+            self.outcome.decided += 1
+            self._sending += 1
+            self._client.create_task(self._decide(desk[0]))
+        return comes
+
+    async def _decide(self, key: str) -> None:
+        def told(id: str) -> None:
+            self.outcome.ledger.sent.append(Sent(key, id))
+            self.tell(f"a person decides what {key} doubts")
+            self.judge(id)
+
+        await self._person.decide(key, told)
+        self._sending -= 1
+        self._look_for_the_end(self.database.rows())
 
     def _is_over(self, rows: Rows) -> bool:
         return all(self.settled(row) or self._in_vain(row, rows) for row in rows["execution"])
