@@ -463,9 +463,9 @@ CODES: Mapping[str, Code] = {
         "--db or PERDURE_DB; `perdure db upgrade` makes a new one.",
     ),
     "PD806": Code(
-        "The worker has drained itself: threads of steps hang.",
-        "Python cannot stop a thread, and twice the pool is lost.",
-        "Start the process anew; give what the step calls a timeout of its own.",
+        "The worker has drained itself: it could not go on.",
+        "Twice the pool of threads is lost in steps that hang; or a defect of ours.",
+        "Start the process anew; give what the step calls a timeout of its own. Report a defect.",
     ),
     "PD901": Code(
         "A firing that the net does not allow.",

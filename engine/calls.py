@@ -268,6 +268,7 @@ class Caller:
             except Fenced as gone:
                 if instance.alive and instance.session != session:
                     continue  # handed over while it waited for the lock: nothing was written
+                instance.running.pop(call.wish, None)  # asked for again once it is handed over
                 self.driver.committer.lose(gone)
                 return
             except TransactionEnded as ended:  # its writes may hold: no handler can know (rule 20)

@@ -36,7 +36,7 @@ from .bodies import Body, Raw
 from .clock import Clock, SystemClock
 from .definitions import describe
 from .differences import difference, input_digest
-from .errors import DecisionRefused, WeakForIntents, WorkerRetired
+from .errors import DecisionRefused, StoreUnavailable, WeakForIntents, WorkerRetired
 from .ids import checked_id
 from .instance import Instance
 from .leases import LEASE_SECONDS, own_identity
@@ -254,6 +254,7 @@ class Engine:
         while (under_way := self._born.get(key)) is not None or key in self.worker.instances:
             if under_way is not None:
                 await asyncio.wait({under_way})
+            self._check_loop()
             found = await self.store.find(key)
             if found is not None:
                 return found
@@ -323,6 +324,10 @@ class Engine:
     def _finished(self, key: str, told: tuple[Status, Body] | None) -> None:
         for future in self._waiting.get(key, []):
             _resolve(future, told)
+        if (born := self._born.pop(key, None)) is not None:  # the worker ends, and never wrote it
+            why, never = self.worker.retired, "its worker has ended"
+            born.set_exception(WorkerRetired(why) if why else StoreUnavailable(self.url, never))
+            born.exception()  # heard, also when whoever asked has given up
 
     async def cancelled(self, key: str) -> ExecutionCancelled:
         """The exception that tells why an execution was cancelled, and what stands."""

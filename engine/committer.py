@@ -92,7 +92,7 @@ class Committer:
         self._settled(instance, append, result)
 
     def lose(self, gone: BaseException) -> None:
-        """Someone who writes beside the batches found that the session is gone."""
+        """Someone who writes found that the session is gone, or that nothing can be relied upon."""
         self.paused = True
         self._lost(gone)
 
@@ -110,10 +110,16 @@ class Committer:
             while self._queue and self._urgent and not self.paused:
                 self._urgent = False
                 await self._gather()
+                if self.paused:
+                    break  # the session was lost meanwhile: nothing goes out before it is replaced
                 await self._flush(self._batch())
                 self._store.tidy(not self._queue)
                 # The woken executions run before the next flush, or batches shrink to size one.
                 await asyncio.sleep(0)
+        except StoreUnavailable:  # while closing
+            raise
+        except Exception as defect:
+            self.lose(defect)
         finally:
             self._task = None
             self.idle.set()
@@ -163,11 +169,17 @@ class Committer:
                 )
                 append.kept |= {digest}
 
-    async def _append(self, batch: list[Append]) -> list[Appended]:
+    async def _append(self, session: int, batch: list[Append]) -> list[Appended]:
         for append in batch:
             if append.payloads:
                 await self.keep(append)
-        return await self._patiently(lambda: self._store.append(self._session(), batch))
+        return await self._patiently(lambda: self._store.append(self._still(session), batch))
+
+    def _still(self, session: int) -> int:
+        """The session that a batch was made for, and that its records name: never another."""
+        if self._session() != session:
+            raise Fenced(session)
+        return session
 
     async def _patiently(self, write: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """While the store cannot be reached nothing was written: try again."""
@@ -181,6 +193,7 @@ class Committer:
             await self._clock.sleep(AGAIN_SECONDS)
 
     async def _flush(self, chosen: list[Instance]) -> None:
+        session = self._session()
         appends = [(i, append) for i in chosen if (append := i.fly()) is not None]
         if not appends:
             return
@@ -190,10 +203,10 @@ class Committer:
                 self._urgent = True
         self.batches += 1
         try:
-            results = await self._append([a for _, a in appends])
+            results = await self._append(session, [a for _, a in appends])
         except (Fenced, Ambiguous) as gone:
-            self.paused = True
-            self._lost(gone)
+            self.lose(gone)
             return
         for (instance, append), result in zip(appends, results, strict=True):
-            self._settled(instance, append, result)
+            if instance.flying is append:  # else a recovery has read meanwhile what became of it
+                self._settled(instance, append, result)

@@ -133,8 +133,9 @@ class WorkerRetired(PlatformError):
     def __str__(self) -> str:
         return (
             f"{self.code} this worker has drained itself: {self.why}\n"
-            "  why  Python cannot stop a thread, and no more are to be had\n"
-            "  fix  start the process anew; give what the step calls a timeout of its own"
+            "  why  it could not go on, so it let go of what it held: other workers take it over\n"
+            "  fix  start the process anew; where threads hang, give what the step calls a\n"
+            "       timeout of its own; a defect is in the log with its traceback: please report it"
         )
 
 

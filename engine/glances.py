@@ -29,10 +29,12 @@ class Glances:
     async def something(self) -> None:
         """Return when there is something to look at, or somebody says so."""
         self._glance_later()
-        await self._woken.wait()
+        try:
+            await self._woken.wait()
+        finally:  # cancelled too: nobody looks any more, and the store may be closed
+            if self._timer is not None:
+                self._timer.cancel()
         self._woken.clear()
-        if self._timer is not None:
-            self._timer.cancel()
 
     def _glance_later(self) -> None:
         self._timer = self._clock.later(GLANCE_SECONDS, self._glance)

@@ -63,6 +63,9 @@ class Heart:
         except PlatformError as error:  # the lease runs on; perhaps the next beat gets through
             _LOG.warning("a heartbeat failed: %s", error)
             return True
+        except Exception:  # a defect: the thread must not end of it, unheard
+            _LOG.exception("a heartbeat failed by a defect")
+            return True
         if alive:
             self._lease.acknowledged(sent)
         self.fenced = not alive

@@ -345,7 +345,8 @@ class Instance:
     def own_creation(self, session: int) -> None:
         """Create the execution anew, owned by the session that is in force now."""
         if self.create is not None:
-            self.create.owner = session
+            # Another object: an append under way still has the one of the session before.
+            self.create = replace(self.create, owner=session)
             self.append().create = self.create
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -233,9 +234,12 @@ class SqliteStore:
 
     def changes(self) -> int:
         """A number that differs when someone other than this store has committed."""
-        link = self.links.link("writer")
-        # SQLite's number is the connection's own: those of two may be equal by accident.
-        return link.number << 32 | link.rows("PRAGMA data_version")[0][0]
+        try:
+            link = self.links.link("writer")
+            # SQLite's number is the connection's own: those of two may be equal by accident.
+            return link.number << 32 | link.rows("PRAGMA data_version")[0][0]
+        except sqlite3.Error as error:  # busy too: who asks has no patience, and asks again
+            raise self.links.unavailable(error) from error
 
     async def next_wake(self) -> int | None:
         """The earliest `wake_at` of an unowned active execution."""

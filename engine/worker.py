@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 from ..model.program import Program
-from . import bodies, containment, kernel, loading, post
+from . import bodies, containment, kernel, loading
 from .bodies import Body
 from .calls import Caller
 from .clock import Clock
@@ -26,6 +27,7 @@ from .heart import Heart
 from .instance import Instance
 from .leases import LEASE_SECONDS, Lease, Watch
 from .quarantine import Quarantine
+from .recovery import AGAIN_SECONDS, Recovery
 from .refused import Act, Refused
 from .store import (
     SUSPECT_RECOVERIES,
@@ -37,7 +39,6 @@ from .store import (
     Fenced,
     Guard,
     Identity,
-    RowChange,
     Status,
     Store,
 )
@@ -46,7 +47,6 @@ from .world import World
 SWEEP_SECONDS = 1.0
 RECOVERIES_MAX = 5
 DRAIN_SECONDS = 25.0
-AGAIN_SECONDS = 0.5  # between attempts while the store cannot be used
 LINGER_SECONDS = 1.0  # for cancelled steps to clean up behind them
 _LOG = logging.getLogger("perdure")
 
@@ -70,8 +70,9 @@ class Worker:
         self.session = 0
         self.lease = Lease(clock.monotonic(), lease_seconds)
         self.watch = Watch(lease_seconds)
+        self.recovery = Recovery(self)
         self.committer = Committer(
-            store, clock, lambda: self.session, self._settled, self._lost_session
+            store, clock, lambda: self.session, self._settled, self.recovery.lost
         )
         self.driver = Driver(store, clock, self.committer)
         self.driver.may_intend = self._may_intend
@@ -84,12 +85,11 @@ class Worker:
         self.refused = Refused(store, lambda: self.session, self._told, self.kick)
         self._glances = Glances(clock, self._anything)
         self._look_for_work = self._look_for_mail = True
-        self._stopping = self._hurried = False
+        self.stopping = self._hurried = False
         self._seen = -1
         self._next_wake: int | None = None
         self._next_sweep = 0.0
         self._task: asyncio.Task[None] | None = None
-        self._recovering: asyncio.Task[None] | None = None
         self._heart: Heart | None = None
         self._serves = (0, 0)  # for which session, and of how many programs, the store was told
         self._end: asyncio.Task[None] | None = None
@@ -98,21 +98,24 @@ class Worker:
 
     async def start(self) -> None:
         """Register a session and begin to serve."""
-        await self._register()
+        await self.register()
         containment.begin(asyncio.get_running_loop())
-        self._task = asyncio.get_running_loop().create_task(self._serve())
+        self._task = asyncio.get_running_loop().create_task(self._watched(self._serve()))
 
-    async def _register(self) -> None:
+    async def register(self) -> None:
+        """Have a new session, and beat for it."""
         sent = self.clock.monotonic()
         self.session = await self.store.register(self.identity)
-        self.lease.acknowledged(sent)
-        self._begin_beating()
+        self.begin_beating(sent)
 
-    def _begin_beating(self) -> None:
-        self._stop_beat()
+    def begin_beating(self, sent: float) -> None:
+        """Beat for the session in force, which was asked for at this moment."""
+        self.lease.acknowledged(sent)
+        self.stop_beating()
         self._heart = Heart(self.clock, self.lease, lambda s=self.session: self.store.beat(s))
 
-    def _stop_beat(self) -> None:
+    def stop_beating(self) -> None:
+        """Beat no more."""
         if self._heart is not None:
             self._heart.stop()
 
@@ -131,27 +134,37 @@ class Worker:
         """Wait for no call any more while stopping."""
         self._hurried = True
 
-    def retire(self, why: str) -> None:
+    def retire(self, why: str, drain_seconds: float = DRAIN_SECONDS) -> None:
         """Drain and end by itself, since nothing good can come of going on."""
         if self._end is None:
             self.retired = why
             _LOG.error("this worker drains itself: %s", why)
-            work = self._wind_up(DRAIN_SECONDS, 0.0)
+            work = self._wind_up(drain_seconds, 0.0)
             self._end = asyncio.get_running_loop().create_task(work)
 
+    def fail(self, defect: BaseException, drain_seconds: float = DRAIN_SECONDS) -> None:
+        """End the worker because of a defect of ours, so that others take over what it holds."""
+        _LOG.error("a defect ends this worker", exc_info=defect)
+        # Whoever watches the loop hears of it, as of any task that dies.
+        context = {"message": "a defect ends a worker of perdure", "exception": defect}
+        asyncio.get_running_loop().call_exception_handler(context)
+        self.retire(f"a defect: {defect!r}", drain_seconds)
+
+    async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
+        """Nothing that serves ends in silence, while the heart beats on for what nobody drives."""
+        try:
+            await work
+        except Exception as defect:
+            self.fail(defect)
+
     async def _wind_up(self, drain_seconds: float, hard_seconds: float) -> None:
-        self._stopping = self.driver.draining = True
-        self._glances.wake()
-        await self._until_idle()
-        seconds = (drain_seconds, hard_seconds)
-        drain = Drain(self.driver, self.instances, self.clock, lambda: self._hurried)
-        await drain.run(*seconds)
-        await self._until_idle()
-        with suppress(StoreUnavailable):
-            await self.committer.close()
-        self._stop_beat()
+        try:
+            await self._drain(drain_seconds, hard_seconds)
+        except Exception:
+            _LOG.exception("what waits to be written is left to others")
+        self.stop_beating()
         for instance in list(self.instances.values()):
-            self._forget(instance)
+            self.forget(instance)
             for running in instance.running.values():
                 running.cancel()
             self.finished(instance.key, None)
@@ -159,12 +172,26 @@ class Worker:
         if others:  # one that swallows its cancellation does not keep us
             await asyncio.wait(others, timeout=LINGER_SECONDS)
         containment.end(asyncio.get_running_loop())
-        with suppress(StoreUnavailable, Ambiguous, Fenced):
+        try:
             await self.store.fence(self.session)
+        except (StoreUnavailable, Ambiguous, Fenced):
+            pass
+        except Exception:
+            _LOG.exception("session %s ends with its lease", self.session)
+
+    async def _drain(self, drain_seconds: float, hard_seconds: float) -> None:
+        self.stopping = self.driver.draining = True
+        self._glances.wake()
+        await self._until_idle()
+        drain = Drain(self.driver, self.instances, self.clock, lambda: self._hurried)
+        await drain.run(drain_seconds, hard_seconds)
+        await self._until_idle()
+        with suppress(StoreUnavailable):
+            await self.committer.close()
 
     async def _until_idle(self) -> None:
         """Wait for the serving and the recovering that are under way."""
-        tasks = {t for t in (self._task, self._recovering) if t is not None}
+        tasks = {t for t in (self._task, self.recovery.task) if t is not None}
         if self._hurried:
             for task in tasks:
                 task.cancel()
@@ -184,9 +211,9 @@ class Worker:
         self._glances.wake()
 
     async def _serve(self) -> None:
-        while not self._stopping:
-            if self._recovering is not None:
-                await asyncio.wait({self._recovering})
+        while not self.stopping:
+            if self.recovery.task is not None:
+                await asyncio.wait({self.recovery.task})
             try:
                 await self._look()
             except (Fenced, Ambiguous) as gone:
@@ -245,7 +272,7 @@ class Worker:
 
     async def _claim(self) -> None:
         free = self.concurrency - len(self.instances)
-        if free > 0 and self.programs and not self._stopping:
+        if free > 0 and self.programs and not self.stopping:
             claimed = await self.store.claim(self.session, list(self.programs), free)
             # Suspects first: what was claimed with them waits.
             for each in sorted(claimed, key=_is_innocent):
@@ -264,11 +291,11 @@ class Worker:
             told = "".join(traceback.format_exception(defect))
             instance = self.instances.get(claimed.row.key)
             if instance is not None:
-                self._forget(instance)
+                self.forget(instance)
             await self.refused.stall(claimed.row.key, claimed.row.tenure, told)
 
     def _beside(self, act: Act) -> None:
-        self.caller.spawn(self._patiently(act))
+        self.caller.spawn(self._watched(self._patiently(act)))
 
     async def _patiently(self, act: Act) -> None:
         """Something about an execution that is ours, beside the committer: what cannot be reached
@@ -281,7 +308,7 @@ class Worker:
                 return self.committer.lose(gone)
             except StoreUnavailable as trouble:
                 _LOG.warning("it is tried again: %s", trouble)
-                if self._stopping:
+                if self.stopping:
                     return None
             await self.clock.sleep(AGAIN_SECONDS)
 
@@ -335,7 +362,7 @@ class Worker:
 
     def _settled(self, instance: Instance, append: Append, result: Appended) -> None:
         if result.guard is not None and append.create is None:
-            self._forget(instance)
+            self.forget(instance)
             self._beside(self.refused.settle(instance, result.guard))
         elif (met := result.existing or result.guard) is not None:
             self._exists(instance, met)
@@ -345,7 +372,7 @@ class Worker:
             change = append.change
             instance.landed(result.execution)
             if change is not None and (change.release or change.status is not None):
-                self._forget(instance)
+                self.forget(instance)
                 if change.wake_at is not None:
                     self._next_wake = min(change.wake_at, self._next_wake or change.wake_at)
                 ended = None
@@ -355,7 +382,7 @@ class Worker:
 
     def _exists(self, instance: Instance, met: ExecutionRow | Guard) -> None:
         """A creation that will never be durable: who started it is told what was met instead."""
-        self._forget(instance)
+        self.forget(instance)
         if instance.created is not None:
             instance.created(met)
         self.finished(instance.key, None)
@@ -377,7 +404,8 @@ class Worker:
 
         self._beside(again)
 
-    def _forget(self, instance: Instance) -> None:
+    def forget(self, instance: Instance) -> None:
+        """Let an instance out of memory: it writes and calls nothing any more."""
         instance.alive = False
         self.quarantine.gone(instance)
         for running in instance.running.values():
@@ -388,112 +416,8 @@ class Worker:
         if self.instances.get(instance.key) is instance:
             del self.instances[instance.key]
 
-    def _lost_session(self, gone: BaseException) -> None:
-        if isinstance(gone, Fenced) and gone.args and gone.args[0] != self.session:
-            # Asked for before a handover and answered after it: the session in force is another.
-            self.committer.resume()
-        elif self._recovering is None or self._recovering.done():
-            loop = asyncio.get_running_loop()
-            self._recovering = loop.create_task(self._recover(gone))
-
-    async def _recover(self, gone: BaseException) -> None:
-        self._stop_beat()
-        while True:
-            try:
-                if isinstance(gone, Ambiguous):
-                    await self._hand_over()
-                else:
-                    await self._begin_anew()
-                break
-            except (Fenced, Ambiguous) as again:
-                gone = again
-            except StoreUnavailable as trouble:
-                _LOG.warning("the session is lost, and no other can be had: %s", trouble)
-                if self._stopping:
-                    return
-                await self.clock.sleep(AGAIN_SECONDS)
-        self._look_for_work = self._look_for_mail = True
-        self.committer.resume()
-        self._glances.wake()
-
-    async def _begin_anew(self) -> None:
-        """Fenced: drop everything in memory but starts that nobody can have seen, and register."""
-        lost = [i for i in self.instances.values() if i.create is None]
-        for instance in lost:
-            self._forget(instance)
-            self.finished(instance.key, None)
-        self.committer.drop()
-        await self.store.fence(self.session)  # so it is, whatever made us think so
-        await self._register()
-        for instance in lost:
-            for words in await post.testimony(self.store, instance):
-                await post.testify(self.store, instance.key, words.k, words)
-        for instance in list(self.instances.values()):
-            self._create_again(instance)
-
-    def _create_again(self, instance: Instance) -> None:
-        """A creation that is not durable: it is written under the session in force."""
-        instance.rechain(1, self.session, keep=False)
-        instance.own_creation(self.session)
-        self.committer.dirty(instance)
-        self.driver.pump(instance)
-
-    async def _hand_over(self) -> None:
-        """Rule 10: a new session takes the executions over, then reads what the commit became."""
-        sent = self.clock.monotonic()
-        self.session = await self._latest_session()
-        self.session, tenures = await self.store.handover(self.session, self.identity)
-        self.lease.acknowledged(sent)
-        self._begin_beating()
-        await self.quarantine.renamed()
-        for instance in list(self.instances.values()):
-            if instance.id == 0:
-                instance.id = await loading.became(self.store, instance, tenures)
-            if instance.id == 0:
-                self._create_again(instance)
-            elif instance.id not in tenures:
-                self._forget(instance)
-                self.finished(instance.key, None)
-            else:
-                await self._reconcile(instance, tenures.pop(instance.id))
-                self.committer.dirty(instance)
-                self.driver.pump(instance)
-        await self._let_go(tenures)
-
-    async def _latest_session(self) -> int:
-        """Our session, or the one after it: the handover itself may have been ambiguous."""
-        ours = [s.id for s in await self.store.sessions() if s.identity == self.identity]
-        for instance in self.instances.values():
-            row = await self.store.find(instance.key)
-            if row is not None and row.owner is not None and row.owner > self.session:
-                return row.owner if row.owner in ours else self.session
-        return self.session
-
-    async def _let_go(self, tenures: dict[int, int]) -> None:
-        """Release what the session owns and nobody here has in memory, to be claimed like any."""
-        while tenures:
-            mail = await self.store.mail(self.session)
-            now = self.store.now()
-            batch = [
-                Append(id, tenure, b"", change=_released(now, mail.get(id, 0)))
-                for id, tenure in tenures.items()
-            ]
-            results = await self.store.append(self.session, batch)
-            tenures = {r.execution: tenures[r.execution] for r in results if r.mail}
-
-    async def _reconcile(self, instance: Instance, tenure: int) -> None:
-        """Go on from what is in the log."""
-        records = await self.store.log(instance.id, instance.durable)
-        flying = instance.flying.records if instance.flying is not None else []
-        keep = bool(flying) and [r.hash for r in records] == [r.hash for r in flying]
-        instance.rechain(tenure, self.session, keep)
-
     def _may_intend(self, instance: Instance) -> bool:
-        return not self._stopping and self.lease.may_call(self.clock.monotonic())
-
-
-def _released(wake_at: int, mail_seen: int) -> RowChange:
-    return RowChange(release=True, wake_at=wake_at, waits="*", mail_seen=mail_seen)
+        return not self.stopping and self.lease.may_call(self.clock.monotonic())
 
 
 def _is_innocent(claimed: Claimed) -> bool:

@@ -30,7 +30,7 @@ CANCELLED = {
 SOME_PAIRS = {
     "sequence": PairCounts(5, 39, {"done": 29, "on the desk": 10}),
     "parallel": PairCounts(2, 12, {"done": 12}),
-    "failing_saga": PairCounts(5, 40, {"failed": 40}),
+    "failing_saga": PairCounts(5, 37, {"failed": 37}),
     "reminders": PairCounts(5, 30, {"done": 30}),
     "fulfil_order": PairCounts(5, 37, {"done": 37}),
 }

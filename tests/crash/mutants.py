@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from perdure.chaos.faults import Kind
 from perdure.engine import calls, kernel, sqlite_append, sqlite_sessions
 from perdure.engine.instance import Instance
-from perdure.engine.worker import Worker
+from perdure.engine.recovery import Recovery
 from perdure.model.language.effects import Effect
 from perdure.model.net import TransitionKind
 from perdure.specs.oracle import Rule
@@ -84,16 +84,16 @@ def undo_forgotten(patch: pytest.MonkeyPatch) -> None:
 def ambiguous_commit_appended_twice(patch: pytest.MonkeyPatch) -> None:
     """What an ambiguous commit wrote is not looked for, but written once more behind it."""
 
-    async def blind(self: Worker, instance: Instance, tenure: int) -> None:
-        records = await self.store.log(instance.id, instance.durable)
+    async def blind(self: Recovery, instance: Instance, tenure: int) -> None:
+        records = await self.worker.store.log(instance.id, instance.durable)
         if records and instance.flying is not None:
             flying = instance.flying
             flying.previous = records[-1].hash
             flying.records = [r._replace(seq=r.seq + len(records)) for r in flying.records]
             instance.durable = records[-1].seq
-        instance.rechain(tenure, self.session, keep=False)
+        instance.rechain(tenure, self.worker.session, keep=False)
 
-    patch.setattr(Worker, "_reconcile", blind)
+    patch.setattr(Recovery, "_reconcile", blind)
 
 
 MUTANTS = [

@@ -55,6 +55,27 @@ def test_a_close_without_a_store_leaves_no_error_that_nobody_heard(writes: int) 
     assert loop.defects == []
 
 
+def test_a_start_that_a_close_could_not_write_is_refused_to_whoever_waits_for_it() -> None:
+    """It would wait for a worker that is gone. One who has given up leaves nothing unheard."""
+    stage = Stage()
+    gone = Gone(stage, 0)
+
+    async def main() -> None:
+        clock = StageClock(stage.time, loop)
+        engine = Engine("sqlite://", store=gone.store, clock=clock, drain_seconds=1.0)
+        async with engine:
+            waits = loop.create_task(engine.start(told("Ann"), id="e"))
+            gives_up = loop.create_task(engine.start(told("Bob"), id="f"))
+            await stage.until(lambda: {"e", "f"} <= set(engine.worker.instances))
+            gives_up.cancel()
+        with pytest.raises(StoreUnavailable, match="its worker has ended"):
+            await waits
+
+    loop = SimLoop(stage.time)
+    run(loop, main())
+    assert loop.defects == []
+
+
 def test_what_a_close_could_not_write_is_done_by_the_next_life() -> None:
     """Nothing is lost by it: the execution is taken over and ends."""
     stage = Stage()

@@ -186,6 +186,18 @@ def test_a_store_that_cannot_be_reached_ends_no_heart(said: Callable[[], list[st
     assert body.lease.may_call(body.clock.now) and not body.heart.fenced
 
 
+def test_a_defect_in_a_beat_is_told_and_ends_no_heart(said: Callable[[], list[str]]) -> None:
+    """A thread that ended unheard would leave a worker that never calls anything again."""
+    body = Body()
+    body.answer = RuntimeError("a bug of ours")
+    body.clock.tick()
+    assert body.clock.look(12) is True
+    assert "a heartbeat failed by a defect" in said()
+    body.answer = True
+    body.clock.look(12)
+    assert body.beats == 2 and not body.heart.fenced
+
+
 def test_a_fenced_heart_stops_and_says_so() -> None:
     """The thread ends; the worker finds `fenced` and drops everything."""
     body = Body()

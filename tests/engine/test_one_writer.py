@@ -56,7 +56,7 @@ REACHED: dict[str, set[str]] = {
         "engine/committer.py:_append",
         "engine/refused.py:stall",
         "engine/refused.py:_give_back",
-        "engine/worker.py:_let_go",
+        "engine/recovery.py:_let_go",
     },
     # the transactional step
     "store.transaction": {"engine/calls.py:_transact"},

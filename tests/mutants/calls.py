@@ -11,7 +11,7 @@ from perdure.engine import calls as engine_calls
 from perdure.engine.calls import Caller
 from perdure.engine.committer import Committer
 from perdure.engine.instance import Instance
-from perdure.engine.worker import Worker
+from perdure.engine.recovery import Recovery
 from perdure.model.language.effects import Effect
 from perdure.model.net import TransitionKind
 
@@ -51,8 +51,7 @@ def ambiguous_is_success(patches: Patches) -> None:
     done = """\
     except Ambiguous as gone:
         if any(a.create is not None for _, a in appends):
-            self.paused = True
-            self._lost(gone)
+            self.lose(gone)
             return
         results = [Appended(a.execution, True) for _, a in appends]
 """
@@ -70,7 +69,7 @@ def ambiguous_appended_twice(patches: Patches) -> None:
         again.records = [r._replace(seq=r.seq + len(records)) for r in again.records]
         instance.durable = records[-1].seq
 """
-    patches.code(Worker, "_reconcile", (looked, blind))
+    patches.code(Recovery, "_reconcile", (looked, blind))
 
 
 def called_again_on_resume(patches: Patches) -> None:

@@ -32,7 +32,8 @@ def _apart(patches: Patches) -> None:
     )
 
 
-_WRITES = "    return await self._patiently(lambda: self._store.append(self._session(), batch))"
+_APPENDS = "self._store.append(self._still(session), batch)"
+_WRITES = f"    return await self._patiently(lambda: {_APPENDS})"
 _TAKES = "    if any(append.consumed for append in batch):\n        await self._store.take(batch)\n"
 
 

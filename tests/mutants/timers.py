@@ -43,13 +43,14 @@ def armed_afterwards(patches: Patches) -> None:
     """An execution parks in one commit, and its timer is armed in the next."""
     patches.item(vars(ports)["NATURES"], "arm", "write")
     patches.add(SqliteStore, "arm", _arm)
-    writes = "    return await self._patiently(lambda: self._store.append(self._session(), batch))"
-    apart = """\
-    due = {}
+    appends = "self._store.append(self._still(session), batch)"
+    writes = f"    return await self._patiently(lambda: {appends})"
+    apart = f"""\
+    due = {{}}
     for append in batch:
         if append.change is not None and append.change.release and append.change.wake_at:
             due[append.execution], append.change.wake_at = append.change.wake_at, None
-    done = await self._patiently(lambda: self._store.append(self._session(), batch))
+    done = await self._patiently(lambda: {appends})
     if due:
         await self._store.arm(due)
     return done"""

@@ -1,0 +1,217 @@
+"""What a worker does when its session is lost: hand over to the next one, or begin anew.
+
+Rule 10: an ambiguous commit ends the session and nothing else; what it became is read from the log.
+A fenced session has lost everything; what its calls still answer is told as evidence (rule 17).
+What is pending waits meanwhile: it goes on when every execution stands where its log does. Nothing
+is claimed here, and no dead session of others is fenced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from . import loading, post
+from .bodies import Body
+from .clock import Clock
+from .committer import Committer
+from .driver import Driver
+from .errors import StoreUnavailable
+from .instance import Instance
+from .quarantine import Quarantine
+from .store import Ambiguous, Append, Fenced, Identity, RowChange, Status, Store
+
+AGAIN_SECONDS = 0.5  # between attempts while the store cannot be used
+_LOG = logging.getLogger("perdure")
+
+
+class Holder(Protocol):
+    """What a recovery needs of the worker whose session was lost."""
+
+    store: Store
+    clock: Clock
+    identity: Identity
+    session: int
+    instances: dict[str, Instance]
+    committer: Committer
+    driver: Driver
+    quarantine: Quarantine
+    finished: Callable[[str, tuple[Status, Body] | None], None]
+    stopping: bool
+
+    async def register(self) -> None:
+        """Have a new session, and beat for it."""
+        ...
+
+    def begin_beating(self, sent: float) -> None:
+        """Beat for the session in force, which was asked for at this moment."""
+        ...
+
+    def stop_beating(self) -> None:
+        """Beat no more."""
+        ...
+
+    def forget(self, instance: Instance) -> None:
+        """Let an instance out of memory."""
+        ...
+
+    def kick(self) -> None:
+        """Look for work and mail."""
+        ...
+
+    def fail(self, defect: BaseException, drain_seconds: float) -> None:
+        """End the worker, since nothing can be relied upon any more."""
+        ...
+
+
+class Recovery:
+    """The recoveries of one worker, one at a time."""
+
+    def __init__(self, worker: Holder) -> None:
+        self.worker = worker
+        self.task: asyncio.Task[None] | None = None
+        self._again: Ambiguous | None = None  # came while a recovery was under way
+        self._lost: list[Instance] = []  # whose late answers are still to be told
+
+    def lost(self, gone: BaseException) -> None:
+        """The committer is paused because of this; it is resumed when all is well again."""
+        worker = self.worker
+        if not isinstance(gone, (Fenced, Ambiguous)):
+            worker.fail(gone, 0.0)  # what the batch became is not known: nothing more is written
+        elif self.task is not None and not self.task.done():
+            if isinstance(gone, Ambiguous):  # of the new session, perhaps: nobody looked for it yet
+                self._again = gone
+        elif isinstance(gone, Fenced) and gone.args and gone.args[0] != worker.session:
+            # Asked for before a handover and answered after it: the session in force is another.
+            worker.committer.resume()
+        else:
+            self.task = asyncio.get_running_loop().create_task(self._watched(gone))
+
+    async def _watched(self, gone: Fenced | Ambiguous) -> None:
+        try:
+            await self._recover(gone)
+        except Exception as defect:
+            self.worker.fail(defect, 0.0)
+
+    async def _recover(self, first: Fenced | Ambiguous) -> None:
+        worker = self.worker
+        worker.stop_beating()
+        gone: Fenced | Ambiguous | None = first
+        while gone is not None:
+            try:
+                if isinstance(gone, Ambiguous):
+                    self._again = None  # this handover answers all that came before it
+                    await self._hand_over()
+                else:
+                    await self._begin_anew()
+                gone = self._again
+            except (Fenced, Ambiguous) as again:
+                gone = again
+            except StoreUnavailable as trouble:
+                _LOG.warning("the session is lost, and no other can be had: %s", trouble)
+                if worker.stopping:
+                    return
+                await worker.clock.sleep(AGAIN_SECONDS)
+        worker.committer.resume()
+        worker.kick()
+
+    # --- fenced -------------------------------------------------------------------------------
+
+    async def _begin_anew(self) -> None:
+        """Fenced: drop everything in memory but starts that nobody can have seen, and register."""
+        worker = self.worker
+        for instance in [i for i in worker.instances.values() if i.create is None]:
+            self._drop(instance)
+        worker.committer.drop()
+        await worker.store.fence(worker.session)  # so it is, whatever made us think so
+        await worker.register()
+        await self._testify()
+        for instance in list(worker.instances.values()):
+            self._create_again(instance)
+
+    def _drop(self, instance: Instance) -> None:
+        self._lost.append(instance)
+        self.worker.forget(instance)
+        self.worker.finished(instance.key, None)
+
+    async def _testify(self) -> None:
+        """Tell what calls answered that can not be written any more, whatever comes between."""
+        while self._lost:
+            instance = self._lost[0]
+            for words in await post.testimony(self.worker.store, instance):
+                await post.testify(self.worker.store, instance.key, words.k, words)
+            del self._lost[0]
+
+    def _create_again(self, instance: Instance) -> None:
+        """A creation that is not durable: it is written under the session in force."""
+        instance.rechain(1, self.worker.session, keep=False)
+        instance.own_creation(self.worker.session)
+        self._go_on(instance)
+
+    def _go_on(self, instance: Instance) -> None:
+        self.worker.committer.dirty(instance)
+        self.worker.driver.pump(instance)
+
+    # --- ambiguous ----------------------------------------------------------------------------
+
+    async def _hand_over(self) -> None:
+        """Rule 10: a new session takes the executions over, then reads what the commit became."""
+        worker = self.worker
+        sent = worker.clock.monotonic()
+        worker.session = await self._latest_session()
+        worker.session, tenures = await worker.store.handover(worker.session, self._heir())
+        worker.begin_beating(sent)
+        await worker.quarantine.renamed()
+        for instance in list(worker.instances.values()):
+            if instance.id == 0:
+                instance.id = await loading.became(worker.store, instance, tenures)
+            if instance.id == 0:
+                self._create_again(instance)
+            elif instance.id not in tenures:
+                self._drop(instance)
+            else:
+                await self._reconcile(instance, tenures[instance.id])
+                if instance.alive:  # else it is let go below
+                    del tenures[instance.id]
+                    self._go_on(instance)
+        await self._let_go(tenures)
+        await self._testify()
+
+    def _heir(self) -> Identity:
+        """Who takes over from the session in force. Its name says so: other workers of this process
+        may have the same name, and only we hand our session over."""
+        own = self.worker.identity
+        return replace(own, worker=f"{own.worker} after {self.worker.session}")
+
+    async def _latest_session(self) -> int:
+        """Our session, or the one after it: the handover itself may have been ambiguous."""
+        heir = self._heir()
+        heirs = [s.id for s in await self.worker.store.sessions() if s.identity == heir]
+        return max(heirs, default=self.worker.session)
+
+    async def _let_go(self, tenures: dict[int, int]) -> None:
+        """Release what the session owns and nobody here has in memory, to be claimed like any."""
+        store, session = self.worker.store, self.worker.session
+        while tenures:
+            mail = await store.mail(session)
+            now = store.now()
+            batch = [
+                Append(id, tenure, b"", change=_released(now, mail.get(id, 0)))
+                for id, tenure in tenures.items()
+            ]
+            results = await store.append(session, batch)
+            tenures = {r.execution: tenures[r.execution] for r in results if r.mail}
+
+    async def _reconcile(self, instance: Instance, tenure: int) -> None:
+        """Go on from what is in the log."""
+        records = await self.worker.store.log(instance.id, instance.durable)
+        flying = instance.flying.records if instance.flying is not None else []
+        keep = bool(flying) and [r.hash for r in records] == [r.hash for r in flying]
+        instance.rechain(tenure, self.worker.session, keep)
+
+
+def _released(wake_at: int, mail_seen: int) -> RowChange:
+    return RowChange(release=True, wake_at=wake_at, waits="*", mail_seen=mail_seen)
