@@ -34,6 +34,7 @@ from .store import Ambiguous, Append, Appended, AttemptRow, Fenced, Store
 from .world import Invocation, World
 
 RETRY_SECONDS = 0.1  # between attempts while the store cannot be used
+TURN_SECONDS = 0.001  # between looks whether an append of the same execution has landed
 _PROBING = Retry(attempts=PROBES_MAX)
 _LOG = logging.getLogger("perdure")
 _FREE = frozenset({Effect.PURE, Effect.OBSERVE})
@@ -335,7 +336,7 @@ class Caller:
         instance.held += 1
         try:
             while instance.flying is not None:
-                await self.clock.sleep(0)
+                await self.clock.sleep(TURN_SECONDS)
             if instance.pending is not None:
                 instance.pending.execution = instance.id
                 await self.driver.committer.keep(instance.pending)
