@@ -229,6 +229,18 @@ def test_the_row_of_an_execution_is_held_against_its_records(
         run.trace.hold({**rows["execution"][0], **changed})
 
 
+def test_an_end_knows_every_message_that_came(runs: dict[str, tuple[Rows, Ledger]]) -> None:
+    """By the count in its record; evidence may come behind it."""
+    late, run = told(runs, "sequence"), told(runs, "sequence")
+    late.until(FINISHED)
+    late.trace.arrived(1, "paid")
+    with pytest.raises(Unbound, match="it ended without message 1, which had come"):
+        late.tell()
+    run.until(FINISHED)
+    run.trace.arrived(1, "$evidence")
+    run.tell()
+
+
 def test_who_waits_for_nothing_but_a_message_that_came_wakes(
     runs: dict[str, tuple[Rows, Ledger]],
 ) -> None:

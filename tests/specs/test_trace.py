@@ -293,6 +293,15 @@ def test_who_owns_an_execution_is_followed(trace: Trace) -> None:
     assert trace.tenure == 5
 
 
+def test_who_writes_is_who_owns_it(rows: dict[str, dict[str, list[Row]]]) -> None:
+    """The session that the first record of a tenure names is the one that claimed it."""
+    log = Log(rows["failing_saga"])
+    trace = Trace(Net(log.net), watched=True)
+    trace.claimed(7, 1)
+    with pytest.raises(Unbound, match="session 1 writes, and session 7 has it"):
+        trace.record(log.records[0], json.loads(log.records[0]["body"]))
+
+
 def test_the_inbox_is_compared_with_the_log(trace: Trace) -> None:
     """A message that is marked and that no record took, and one that is not there."""
     trace.arrived(1, "paid")
