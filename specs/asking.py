@@ -9,6 +9,7 @@ it may leave, and what its receiver answered.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 
 from .game import Game
 from .protocol.plain import Play, Refused
@@ -43,8 +44,11 @@ class Asking:
             record = self.play.add("T", f"what {effect} rests on")
             self.play.take("submit_other", record, workers[-1], self.e)
             workers = workers[-1:]
-        able = [w for w in workers if not self.play.unmet("ask_plain", w, effect)]
-        self.play.take("ask_plain", (able or workers)[-1], effect)
+        for worker in workers[:0:-1]:
+            with suppress(Refused):
+                self.play.take("ask_plain", worker, effect)
+                return
+        self.play.take("ask_plain", workers[0], effect)
 
     def probe(self, site: str, key: str) -> None:
         """Somebody asks what became of a call."""

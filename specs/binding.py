@@ -52,9 +52,10 @@ class Binding:
         others = rows["session"], rows["message"], rows["log"]
         for row in rows["execution"]:
             watched = self._watched[row["id"]]
-            if not all(map(is_, (row, *others), watched.seen)):  # the same objects: nothing is new
+            old = [*map(is_, (row, *others), watched.seen)]  # the same objects: nothing is new
+            if not all(old):
                 watched.seen = (row, *others)
-                found += self._told(watched, lambda w, row=row: _read(w, row, rows))
+                found += self._told(watched, lambda w, row=row, old=old: _read(w, row, rows, old))
         return found
 
     def _outside(self, ledger: Ledger) -> Iterator[Broken]:
@@ -108,13 +109,20 @@ def _answered(watched: _Watched, answer: Any) -> None:
 _TELLS = (_called, _landed, _undone, _answered)
 
 
-def _read(watched: _Watched, row: Row, rows: Rows) -> None:
-    """What changed in the database: one commit did it, so the order in which it is told is free."""
+def _read(watched: _Watched, row: Row, rows: Rows, old: list[bool]) -> None:
+    """What changed in the database: one commit did it, so the order in which it is told is free.
+
+    `old`: whether the row, the sessions, the messages and the logs are those of last time.
+    """
     trace = watched.trace
-    for session in rows["session"]:
-        if session["fenced"] is not None and session["id"] not in watched.fenced:
-            watched.fenced.add(session["id"])
-            trace.fenced(session["id"])
+    over = [] if old[1] else [s["id"] for s in rows["session"] if s["fenced"] is not None]
+    for session in over:
+        if session not in watched.fenced:
+            watched.fenced.add(session)
+            trace.fenced(session)
+            old = [False]
+    if all(old[:1] + old[2:]):  # somebody's heartbeat
+        return
     if row["owner"] is not None and row["tenure"] > trace.tenure:
         trace.claimed(row["owner"], row["tenure"])
     messages = [m for m in rows["message"] if m["execution"] == watched.id]

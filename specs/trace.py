@@ -210,7 +210,10 @@ class Trace:
         self, row: Mapping[str, Any], body: Mapping[str, Any], worker: str
     ) -> Iterator[tuple[str, str]]:
         """What a record says in the words of the protocol, one by one as they are asked for."""
-        yield from self._takes(row, body)
+        if body.get("m"):
+            yield from self._takes(row, f"message {body['m']}")
+        elif must_take(self.net, row):
+            raise Unbound("it takes a message and does not say which")
         if row["kind"] == _FINISHED:
             yield "finish", E
             self._ended(body)
@@ -224,12 +227,7 @@ class Trace:
             yield from self._scopes(gone)
             yield from self._waits(told, before)
 
-    def _takes(self, row: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        if not body.get("m"):
-            if must_take(self.net, row):
-                raise Unbound("it takes a message and does not say which")
-            return
-        message = f"message {body['m']}"
+    def _takes(self, row: Mapping[str, Any], message: str) -> Iterator[tuple[str, str]]:
         if not self.play.state.accepted(message):
             raise Unbound(f"{message} is taken, and never came")
         number, channel = self._unread.pop(message, (0, ""))
