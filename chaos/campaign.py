@@ -67,6 +67,7 @@ class Report:
         self.counted = 0  # of them, different from all others, with a fault and five firings
         self.firings = 0
         self.points = 0  # durable points at which the oracle judged
+        self.decided = 0  # times that a person came to the desk
         self.fired: Counter[Woe] = Counter(dict.fromkeys(expected, 0))
         self.ends: Counter[str] = Counter()
         self.failures: list[Failure] = []
@@ -99,6 +100,7 @@ class Report:
             "counted": self.counted,
             "firings": self.firings,
             "points": self.points,
+            "decided": self.decided,
             "fired": {str(kind): count for kind, count in sorted(self.fired.items())},
             "ends": dict(sorted(self.ends.items())),
             "cpu seconds": round(self.cpu_seconds, 2),
@@ -112,7 +114,8 @@ class Report:
             f"{self.histories} histories ({self.counted} counted), {self.firings} firings, "
             f"{self.points} durable points, {self.per_second:.0f} a second; seed {self.seed}",
             *(f"  {count:>7} {kind}" for kind, count in self.fired.most_common()),
-            "  ends: " + ", ".join(f"{n} {end}" for end, n in self.ends.most_common()),
+            f"  a person came to the desk {self.decided} times; ends: "
+            + ", ".join(f"{n} {end}" for end, n in self.ends.most_common()),
         ]
         return "\n".join([*lines, *map(str, self.failures)])
 
@@ -154,10 +157,11 @@ class Campaign:
         report.cpu_seconds += time.process_time() - begun
         report.firings += outcome.firings
         report.points += outcome.points
+        report.decided += outcome.decided
         report.fired.update(outcome.fired)
         report.ends.update(outcome.ends)
         key = hash(outcome.choices)
-        if key not in self._seen and outcome.fired and outcome.firings >= FIRINGS_MIN:
+        if key not in self._seen and outcome.in_time and outcome.firings >= FIRINGS_MIN:
             report.counted += 1
         self._seen.add(key)
         return outcome

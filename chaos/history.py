@@ -36,6 +36,7 @@ from .faults import Fault, Kind, Point
 from .outside import Answer, Outside
 from .ports import Breaks, Gate, PortedClock, PortedStore, PortedWorld
 from .simulation import EPOCH, NothingLeft, SimLoop, Time, let_pass
+from .standing import on_desk
 
 SECONDS_MAX = 900
 SKIP_SECONDS = 0.05  # how soon a sender sees that time was skipped
@@ -270,7 +271,7 @@ class History:
         """Play it to the end and judge that too."""
         try:
             self._begin()
-            while self._go_on():
+            while self._go_on() or self._is_open_again():
                 pass
             while self.time.awaited:
                 self.time.pass_until(None)
@@ -305,6 +306,16 @@ class History:
         if going and not due:
             self._pass(running)
         return bool(going)
+
+    def _is_open_again(self) -> bool:
+        """A late answer has settled what lay on the desk while all were about to end: then somebody
+        else goes on with it."""
+        execution = self._execution()
+        if not self._settled or execution is None or _settled(execution):
+            return False
+        self._settled = False
+        self._begin()
+        return True
 
     def _pass(self, running: Sequence[SimProcess]) -> None:
         if not running:  # only stopped ones are left: there was nothing to take over
@@ -399,18 +410,13 @@ class History:
             if by != "call"
         )
         if execution is not None:
-            outcome.status = "on the desk" if _on_desk(execution) else str(execution["status"])
+            outcome.status = "on the desk" if on_desk(execution) else str(execution["status"])
         if self.flow.check is not None:
             outcome.defects += self.flow.check(self._eye, outcome.status)
 
 
-def _on_desk(execution: Mapping[str, Any]) -> bool:
-    waits = (execution["waits"] or "").split(",")
-    return execution["status"] == "active" and execution["owner"] is None and "$desk" in waits
-
-
 def _settled(execution: Mapping[str, Any]) -> bool:
-    return execution["status"] != "active" or _on_desk(execution)
+    return execution["status"] != "active" or on_desk(execution)
 
 
 def play(flow: Flow, empty: Path, folder: Path, *faults: Fault) -> Outcome:

@@ -137,6 +137,7 @@ class Chance:
         self._source, self._favoured = source, favoured
         self.fired: Counter[Woe] = Counter()
         self.met = 0  # boundaries
+        self.met_execution = False  # there is one: from then on what is done to one does something
         self._moment = False
         # 0, the dull choice: nothing goes wrong any more.
         self._left = source.choose(DISTANCE)
@@ -152,7 +153,8 @@ class Chance:
         if not (self._left or self._until):
             return None
         kinds = _FITTING[nature, edge]
-        if self._until and self._favoured is not None and self._favoured in kinds:
+        ready = self.met_execution or self._favoured not in _ANYWHERE
+        if self._until and ready and self._favoured is not None and self._favoured in kinds:
             self._until -= 1
             if not self._until:
                 return self._fire(self._favoured)
@@ -169,6 +171,10 @@ class Chance:
     def _fire(self, kind: Woe) -> Woe:
         self.fired[kind] += 1
         return kind
+
+    def void(self, kind: Woe) -> None:
+        """One of this kind came to nothing: there was nobody to whom it could be done."""
+        self.fired[kind] -= 1
 
     def one_of(self, count: int) -> int:
         """A choice about the trouble that has just been met."""

@@ -11,7 +11,7 @@ import asyncio
 import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import msgspec
 
@@ -25,54 +25,29 @@ from ..model.values import codec
 from ..specs.binding import Binding
 from ..specs.ledger import Ledger, Sent
 from ..specs.oracle import Broken, Oracle, Rows
+from . import standing
 from .choices import Source, Tape
 from .databases import Database
 from .faults import Boundary, Edge, Kind
 from .history import Flow, Message, Stuck
 from .outside import Outside
+from .person import Person
+from .plan import Plan, draw_plan
 from .quick import NeverWaits, QuickLoop
 from .simulation import JumpyTime, NothingLeft
+from .standing import ENDED
 from .story import Happening, records_in_words
-from .troubles import FAVOURED, Chance, Trouble, Woe
+from .troubles import Chance, Trouble, Woe
 from .wild_process import WildProcess
 
 SECONDS_MAX = 1800
 REPLACED_SECONDS = 0.03
-SHAPES = ((2, 1), (1, 1), (2, 2), (3, 1), (2, 1), (3, 3), (1, 2), (2, 1))
-"""Workers and executions of a history; the shape that comes more often is more likely."""
-PACES = (2.0, 1.0, 10.0)
 MESSAGE_SECONDS = (0.5, 4.0, 40.0)
 CLIENT = 0
 ORPHANS = 100  # numbers of stores from here on belong to orphans of commits
 PROCESSES_MAX = 40
+DECISIONS_MAX = 3
 ENDLESS = 10**9  # durable points
-_FINAL = ("done", "failed", "cancelled")
-
-
-class Plan(NamedTuple):
-    """What a history is about, by the first of its choices."""
-
-    workers: int
-    flows: tuple[Flow, ...]
-    favoured: Woe | None
-    pace: float
-
-
-def draw_plan(source: Source, flows: Sequence[Flow]) -> Plan:
-    """How many workers, which flows, and which trouble is favoured."""
-    shape = source.choose(len(SHAPES) * len(PACES))
-    workers, executions = SHAPES[shape % len(SHAPES)]
-    favoured = source.choose(len(FAVOURED) + 1)
-    left = list(flows)
-    chosen: list[Flow] = []
-    while len(chosen) < executions and left:
-        flow = left[source.choose(len(left))]
-        chosen.append(flow)
-        # The check of an author's tables knows of one execution, and so do receivers of its own.
-        if flow.tables or flow.outside:
-            left.remove(flow)
-    pace = PACES[shape // len(SHAPES)]
-    return Plan(workers, tuple(chosen), FAVOURED[favoured - 1] if favoured else None, pace)
 
 
 class Lines:
@@ -97,6 +72,7 @@ class WildOutcome:
     def __init__(self) -> None:
         self.choices: tuple[int, ...] = ()
         self.fired: Counter[Woe] = Counter()
+        self.in_time = 0  # of what fired, before all had settled
         self.broken: list[Broken] = []
         self.broken_at = ""
         self.defects: list[str] = []
@@ -107,6 +83,7 @@ class WildOutcome:
         self.ledger = Ledger()
         self.rows: Rows = {}
         self.points = 0  # durable points judged
+        self.decided = 0  # persons who came to the desk
 
     @property
     def status(self) -> str:
@@ -149,7 +126,7 @@ class WildHistory:
         self._ledger_seen = (0, 0, 0, 0)
         self._sending = 0  # messages that are still to come
         self._settled = False
-        self._orphan_count = 0
+        self._orphan_count = self._cancels = 0
         self._records: dict[int, int] = {}  # those that the story has told
 
     def _planned(self, flows: Sequence[Flow]) -> Plan:
@@ -175,6 +152,7 @@ class WildHistory:
         outcome = self.outcome
         self.database.begin()
         self._post = self.database.store(CLIENT, self.time.database)
+        self._person = Person(self._post, self.outside)
         try:
             self._begin()
             while not self.over():
@@ -217,8 +195,13 @@ class WildHistory:
         return bool(self.outcome.broken) or self._rests()
 
     def _rests(self) -> bool:
-        awaited = self._living or self.time.awaited or self._client.due
-        return self._settled and not awaited
+        if not self._settled or self._living or self.time.awaited or self._client.due:
+            return False
+        if not self._is_over(self.database.rows()):
+            # A late answer has settled what lay on the desk while all were about to end.
+            self._settled = False
+            self._launch(1)
+        return self._settled
 
     def _go_on(self) -> None:
         went = False
@@ -286,6 +269,7 @@ class WildHistory:
         if rows is self._judged and seen == self._ledger_seen:
             return
         self._judged, self._ledger_seen = rows, seen
+        self.chance.met_execution |= bool(rows["execution"])
         self.outcome.points += 1
         if self._told:
             self._tell_records(rows)
@@ -303,20 +287,43 @@ class WildHistory:
         executions = rows["execution"]
         if self._settled or self._sending or len(executions) < len(self._flows):
             return
-        if all(self.settled(row) or self._in_vain(row, rows) for row in executions):
+        if self._is_over(rows) and not self.somebody_decides(rows):
             self._settle()
+
+    def somebody_decides(self, rows: Rows) -> bool:
+        """Where all is over but for what lies on the desk, a person may come, or nobody."""
+        desk = [str(row["key"]) for row in rows["execution"] if standing.on_desk(row)]
+        comes = bool(desk) and self.outcome.decided < DECISIONS_MAX and self.chance.one_of(2) > 0
+        if comes:
+            self.outcome.decided += 1
+            self._sending += 1
+            self._client.create_task(self._decide(desk[0]))
+        return comes
+
+    async def _decide(self, key: str) -> None:
+        def told(id: str) -> None:
+            self.outcome.ledger.sent.append(Sent(key, id))
+            self.tell(f"a person decides what {key} doubts")
+            self.judge(id)
+
+        await self._person.decide(key, told)
+        self._sending -= 1
+        self._look_for_the_end(self.database.rows())
+
+    def _is_over(self, rows: Rows) -> bool:
+        return all(self.settled(row) or self._in_vain(row, rows) for row in rows["execution"])
 
     def settled(self, row: Mapping[str, Any]) -> bool:
         """Nothing will happen in this execution any more, unless somebody comes."""
-        if row["status"] in _FINAL:
+        if row["status"] in ENDED:
             return True
-        return row["status"] == "active" and row["owner"] is None and _on_desk(row)
+        return standing.on_desk(row)
 
     def _in_vain(self, row: Mapping[str, Any], rows: Rows) -> bool:
-        return self._flows[row["key"]].rests and _waits_in_vain(row, rows)
+        return self._flows[row["key"]].rests and standing.waits_in_vain(row, rows)
 
     def _settle(self) -> None:
-        self._settled = True
+        self._settled, self.outcome.in_time = True, self.chance.fired.total()
         self.tell("everything has settled")
         for process in self._processes:
             process.wake()
@@ -356,15 +363,27 @@ class WildHistory:
         keys = list(self._flows)
         key = keys[self.chance.one_of(len(keys))]
         raw = msgspec.json.encode(Wish("somebody wishes so"))
-        self._client.create_task(self._deliver(key, CANCEL, "cancel", raw, False))
+        self._cancels += 1
+        id = "cancel" if self._cancels == 1 else f"cancel {self._cancels}"
+
+        async def wish() -> None:
+            if not await self._deliver(key, CANCEL, id, raw, False):
+                self.chance.void(Kind.CANCELLED)
+
+        self._client.create_task(wish())
 
     def oust(self, session: int) -> None:
         """Let somebody fence a session that lives."""
 
         async def fence() -> None:
+            rows = self.database.rows()["session"]
+            if not any(row["id"] == session and row["fenced"] is None for row in rows):
+                self.chance.void(Trouble.OUSTED)
+                return
             try:
                 await self._post.fence(session)
             except StoreUnavailable:
+                self.chance.void(Trouble.OUSTED)
                 return
             self.judge("a fence by somebody")
 
@@ -416,22 +435,22 @@ class WildHistory:
     async def _until(self, at: float) -> None:
         await asyncio.sleep(max(0.0, at))
 
-    async def _deliver(self, key: str, channel: str, id: str, raw: bytes, patiently: bool) -> None:
-        """Send until it is durable or cannot be; `patiently`: until the execution exists, too."""
+    async def _deliver(self, key: str, channel: str, id: str, raw: bytes, patiently: bool) -> bool:
+        """Send until it is durable, or cannot be; `patiently`: until the execution exists, too."""
         while True:
             try:
                 await self._post.send(key, channel, id, raw)
             except ExecutionFinished:
-                return
+                return False
             except (NoSuchExecution, StoreUnavailable) as trouble:
                 if isinstance(trouble, NoSuchExecution) and not patiently:
-                    return
+                    return False
                 await asyncio.sleep(0.2)
                 continue
             self.outcome.ledger.sent.append(Sent(key, id))
             self.tell(f"the message {id} for {key} is durable")
             self.judge(f"the message {id}")
-            return
+            return True
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -446,10 +465,11 @@ class WildHistory:
         outcome.seconds = self.time.now / 1e6
         outcome.rows = self.database.rows()
         outcome.firings = sum(row["transition"] >= 0 for row in outcome.rows["log"])
-        outcome.ends = [_told(row) for row in outcome.rows["execution"]]
+        outcome.ends = [standing.told(row) for row in outcome.rows["execution"]]
         for row in outcome.rows["execution"]:
-            flow = self._flows[row["key"]]
-            if flow.check is not None and row["status"] in _FINAL:
+            flow, ours = self._flows[row["key"]], standing.stalled_by_us(row, outcome.rows)
+            outcome.defects += [ours] if ours else []
+            if flow.check is not None and row["status"] in ENDED:
                 outcome.defects += self.database.complaints(flow.check, row["status"])
 
 
@@ -461,27 +481,6 @@ def workflow_of(flow: Flow) -> Workflow[..., Any]:
     """The workflow that a flow calls."""
     target, _, _ = taken(flow.call(), "a simulation")
     return cast("Workflow[..., Any]", target)
-
-
-def _told(row: Mapping[str, Any]) -> str:
-    if row["status"] != "active":
-        return str(row["status"])
-    return "on the desk" if _on_desk(row) else "waiting"
-
-
-def _waits_in_vain(row: Mapping[str, Any], rows: Rows) -> bool:
-    """It is stalled, or waits for a message where none is left that it hears, and for no moment."""
-    if row["status"] == "stalled":
-        return True
-    if row["owner"] is not None or row["wake_at"] is not None or not row["waits"]:
-        return False
-    heard = set(row["waits"].split(","))
-    unread = (m for m in rows["message"] if m["consumed_at"] is None)
-    return not any(m["execution"] == row["id"] and m["channel"] in heard for m in unread)
-
-
-def _on_desk(row: Mapping[str, Any]) -> bool:
-    return "$desk" in (row["waits"] or "").split(",")
 
 
 def play(

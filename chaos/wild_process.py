@@ -13,10 +13,9 @@ from typing import Any, Protocol
 from ..engine.client import Engine
 from ..engine.clock import Clock
 from ..engine.errors import StoreUnavailable
-from ..engine.store import Identity, Store
+from ..engine.store import Ambiguous, Identity, Store
 from ..engine.worker import Worker
 from ..engine.world import World
-from ..model.errors import PlatformError
 from ..model.language.workflows import Workflow
 from .databases import Database
 from .faults import Kind
@@ -102,6 +101,7 @@ class WildProcess:
         self.time, self.chance, self.pace = around.time, around.chance, around.pace
         self.loop = QuickLoop(self.time)
         self.dead = self.stopped = self.over = False
+        self._defects: list[str] = []  # of a dead one
         self.asleep = False  # wakes at the end only
         self.sleeps_long = False  # another is started in its place
         self.deaf_until, self.ahead = 0, 0.0
@@ -175,6 +175,7 @@ class WildProcess:
 
     def die(self) -> None:
         """Do nothing any more; what was not committed is gone."""
+        self._defects = self._defects_so_far()
         self.dead = self.loop.halted = True
         self.around.database.kill(self.number)
 
@@ -230,14 +231,18 @@ class WildProcess:
         if not self.loop.is_closed():
             self.loop.call_soon(self._told.set)
 
+    def _defects_so_far(self) -> list[str]:
+        """What went wrong before its death; what dies with it says nothing."""
+        found = [repr(defect) for defect in self.loop.defects]
+        ended = self.main.done() and not self.main.cancelled()
+        error = self.main.exception() if ended else None
+        if error is not None and not isinstance(error, StoreUnavailable | Ambiguous):
+            found.append(repr(error))
+        return found
+
     def bury(self) -> list[str]:
         """Drop what is left of it; what went wrong in it that nobody planned."""
-        defects: list[str] = []
-        if not self.dead:
-            defects = [repr(defect) for defect in self.loop.defects]
-            error = self.main.exception() if self.main.done() else None
-            if error is not None and not isinstance(error, PlatformError):
-                defects.append(repr(error))
+        defects = self._defects if self.dead else self._defects_so_far()
         self.dead = True
         self.around.database.kill(self.number)
         self.loop.abandon(self.engine.worker.caller.tasks)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from ..specs.oracle import Rows
 from . import errors
 from .campaign import Campaign, database, possible, quietly
 from .choices import Replay, Source
@@ -19,10 +20,11 @@ from .databases import Database
 from .faults import Boundary, Kind
 from .history import NOBODY_SENDS, SKIP_SECONDS, Flow, Stuck
 from .judging import Ended, Finding, Seen, judge
+from .plan import PACES, SHAPES, Plan
 from .scripts import Played, Script, Written, deaths, shortened
 from .trial import Cause, Check, Failure, Stage, Subject, Trial, fine, plainness
 from .troubles import TROUBLES_MAX, Chance, Trouble, Woe
-from .wild_history import PACES, SHAPES, Plan, Unsettled, WildHistory, WildOutcome
+from .wild_history import Unsettled, WildHistory, WildOutcome
 
 CALM = Script((), 1, PACES[0])
 AFTER_A_DOUBT = (Trouble.PROBE_IN_DOUBT, Trouble.PROBE_LATE)
@@ -100,6 +102,10 @@ class TheirHistory(WildHistory):
     def settled(self, row: Mapping[str, Any]) -> bool:
         """It also may have stalled, by what their own code raised."""
         return row["status"] == "stalled" or super().settled(row)
+
+    def somebody_decides(self, rows: Rows) -> bool:
+        """Nobody does: what their receivers saw, only they know."""
+        return False
 
     async def _until(self, at: float) -> None:
         while (left := at - self.time.passed) > 0:

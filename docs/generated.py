@@ -1,4 +1,5 @@
-"""Pages and drawings that are made while the site is built: nothing here is kept in the repository.
+"""Pages and drawings that are made while the site is built, and the page of guarantees, which is
+kept: run as a program, this writes it anew.
 
 A hook of mkdocs (see mkdocs.yml). The drawings are made by the renderer that users have, from the
 programs that stand on the pages; what a page says is not here.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
@@ -56,7 +58,7 @@ def on_config(config: Any) -> Any:
 
 def on_files(files: Files, config: Any) -> Files:
     """Add what is generated to the files of the site."""
-    made = {"codes.md": codes(), "guarantees.md": guarantees(figures())}
+    made = {"codes.md": codes()}
     for file in files.documentation_pages():
         made.update(drawings(Path(file.abs_src_path or "")))
     (demo,) = workflows(DEMO)
@@ -110,3 +112,7 @@ def drawings(source: Path) -> Iterator[tuple[str, str]]:
             for flow in workflows(str(module)):
                 svg = to_svg(program_box(compile_workflow(flow)))
                 yield f"drawings/{flow.name}.svg", svg
+
+
+if __name__ == "__main__":  # python docs/generated.py > docs/guarantees.md
+    sys.stdout.write(guarantees(figures()))

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from perdure import workflow
 from perdure.chaos.campaign import SOME, Campaign, campaign, database, possible, quietly, replay
-from perdure.chaos.choices import Dice, Drawn, Replay
+from perdure.chaos.choices import Dice, Drawn, Replay, Settled
 from perdure.chaos.databases import SqliteDatabase
 from perdure.chaos.faults import Kind
 from perdure.chaos.history import Flow, Message
-from perdure.chaos.troubles import FAVOURED, KINDS, Trouble, Woe
-from perdure.chaos.wild_history import play
+from perdure.chaos.troubles import FAVOURED, FAVOURED_AT, KINDS, Trouble, Woe
+from perdure.chaos.wild_history import WildOutcome, play
+from perdure.engine.post import CANCEL
 
 from .. import kept
 from ..crash.flows import FLOWS, PAID, notify, says
@@ -77,6 +79,20 @@ class Forced:
     def choose(self, below: int) -> int:
         """Shape and kind, and then zeros."""
         return self._left.pop(0) if self._left else 0
+
+
+CANCELS = {FAVOURED_AT: 1 + FAVOURED.index(Kind.CANCELLED)}
+
+
+class Late:
+    """No trouble until so many boundaries have been met."""
+
+    def __init__(self, distance: int) -> None:
+        self._choices = [0, 0, distance, 1]
+
+    def choose(self, below: int) -> int:
+        """Shape, nothing favoured, the distance, and then zeros."""
+        return self._choices.pop(0) if self._choices else 0
 
 
 FITTING = {
@@ -239,6 +255,37 @@ def test_what_cannot_come_is_not_asked_for() -> None:
         Trouble.MESSAGE_LATE,
     }
     assert possible(ALL) == list(KINDS)
+
+
+def test_what_comes_to_nothing_has_not_fired(base: SqliteDatabase) -> None:
+    """A cancel of what is not there or has ended, or a fence of a session that is fenced, was none:
+    as many cancels as were sent are counted, and some came to nothing."""
+    said: Counter[str] = Counter()
+    for number in range(60):
+        outcome = play(ALL, base, Settled(Dice(f"void:{number}"), CANCELS), told=True)
+        sent = [row for row in outcome.rows["message"] if row["channel"] == CANCEL]
+        assert outcome.fired[Kind.CANCELLED] == len(sent)
+        said["cancelled"] += sum("cancelled by somebody" in str(told) for told in outcome.story)
+        said["sent"] += len(sent)
+    assert said["cancelled"] > said["sent"] > 30
+
+
+def test_a_fault_after_all_has_settled_does_not_count(base: SqliteDatabase) -> None:
+    """It can break something, and is played; but a history of such faults alone is a calm one."""
+    late = next(
+        outcome
+        for distance in range(20, 400)
+        if (outcome := play([FLOWS["parallel"]], base, Late(distance))).fired
+        and not outcome.in_time
+    )
+    assert late.fired.total() >= 1 and late.wrong == []
+
+    def again(*_: object) -> WildOutcome:
+        return late
+
+    one = Campaign([FLOWS["parallel"]], base, 0, player=again)
+    one.play(Replay([]))
+    assert (one.report.histories, one.report.counted) == (1, 0)
 
 
 def test_equal_histories_count_once(base: SqliteDatabase) -> None:

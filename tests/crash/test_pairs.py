@@ -66,6 +66,18 @@ def test_a_third_process_waits_for_the_lease_of_a_second_that_may_be_alive(folde
     assert first < 1e6 * THIRD_LEASE_SECONDS <= second, "microseconds"
 
 
+def test_what_a_late_answer_takes_from_the_desk_is_gone_on_with(folder: Path) -> None:
+    """Two zombies sleep; the doubt lies on the desk, so all are told to end; then the first wakes,
+    and says that its call has landed. Somebody comes and ends the execution."""
+    flow = FLOWS["sequence"]
+    first = Fault(Boundary("world", "step wire", 1, Edge.AFTER), Kind.ASLEEP)
+    second = Fault(Boundary("store", "claim", 3, Edge.AFTER), Kind.ASLEEP)
+    outcome = play(flow, template(folder, flow), folder, first, second)
+    assert outcome.fired and (outcome.broken, outcome.defects) == ([], [])
+    assert outcome.status == "done" and outcome.process_count == 4
+    assert "wire landed by evidence" in outcome.decided
+
+
 def test_boundaries_are_taken_evenly_and_all_when_they_are_few() -> None:
     """No two are the same, and they keep their order."""
     assert spread(range(5), 40) == [0, 1, 2, 3, 4]

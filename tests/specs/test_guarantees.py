@@ -6,6 +6,7 @@ Whether one holds is never shown here: that is what its commands are for.
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -66,3 +67,10 @@ def test_the_page_shows_every_guarantee_with_the_figures_of_the_last_run() -> No
     shown = sum(ENUMERATED in each.evidence for each in GUARANTEES)
     assert page.count("(7 boundaries)") == shown
     assert "boundaries" not in guarantees({}).replace("at every boundary", "")
+
+
+def test_the_page_in_the_repository_is_the_one_that_is_generated() -> None:
+    """Its figures are those that the last runs kept; `python docs/generated.py` writes it."""
+    made = runpy.run_path(str(ROOT / "docs" / "generated.py"), run_name="generated")
+    page = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    assert page == guarantees(made["figures"]())
