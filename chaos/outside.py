@@ -14,8 +14,9 @@ import msgspec
 
 from ..engine.world import Invocation
 from ..model.language.effects import Effect, InDoubt, Landed, Voided
-from ..specs.ledger import Called, Landing, Ledger, Undo
+from ..specs.ledger import Answered, Called, Landing, Ledger, Undo
 
+_SAYS: Mapping[type[Any], str] = {Landed: "landed", Voided: "voided", InDoubt: "in doubt"}
 Answer = Callable[..., Any]
 """What a receiver answers to the arguments of a step; an exception is a refusal."""
 
@@ -52,6 +53,9 @@ class Request:
             self._error = lost.error
         except Exception as refusal:
             self._error = refusal
+        says = "raised" if self._error is not None else _says(self._result)
+        told = self.told
+        self._outside.ledger.answers.append(Answered(told.execution, told.role, told.key, says))
 
     def answer(self) -> Any:
         """What the receiver answered; raises what it raised."""
@@ -138,6 +142,11 @@ class Outside:
         self.closed.add(told.key)
         if self._standing.pop(told.key, None) is not None:
             self.ledger.undos.append(Undo(told.execution, told.site, told.key))
+
+
+def _says(result: object) -> str:
+    """What a probe's answer says; "done" of every other."""
+    return next((says for kind, says in _SAYS.items() if isinstance(result, kind)), "done")
 
 
 def _nothing(*arguments: Any) -> None:

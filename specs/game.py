@@ -12,9 +12,12 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 _SPAN = re.compile(r"(-?)P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
+_AGAIN = ("voided", "undid", "retry")  # the same call once more, under a key of its own
+_KEYED = ("idempotent", "compensatable", "irreversible")
 _SCOPES = ("in", "ending")  # read and put back by parallel branches: no cause between them
 
 
@@ -35,6 +38,9 @@ class Net:
 
     def __init__(self, told: Mapping[str, Any]) -> None:
         self.kinds: dict[str, str] = {p["name"]: p["kind"] for p in told["places"]}
+        self.calls: dict[str, str] = {
+            p["name"]: p["site"] for p in told["places"] if p["kind"] == "before"
+        }
         self.frames: dict[str, list[str]] = {p["name"]: p["frame"] for p in told["places"]}
         self.transitions: Sequence[Mapping[str, Any]] = told["transitions"]
         self.sites: dict[str, Mapping[str, Any]] = {s["name"]: s for s in told["sites"]}
@@ -66,14 +72,20 @@ class Entry(NamedTuple):
 
 
 class Game:
-    """A marking, and by saga what may have to be undone."""
+    """A marking, and by saga what may have to be undone.
 
-    def __init__(self, net: Net, inputs: Mapping[str, Any], at: int) -> None:
-        self.net = net
+    With an `origin`, the key of the execution, it also knows the keys of the calls it came to.
+    """
+
+    def __init__(self, net: Net, inputs: Mapping[str, Any], at: int, origin: str = "") -> None:
+        self.net, self.origin = net, origin
         self.marking: dict[str, Token] = {net.initial: Token(1, at, inputs)}
         self.stacks: dict[str, list[Entry]] = {}
         self.forgotten: set[str] = set()
         self.keys: dict[str, str] = {}  # site -> key of its latest intent
+        self.reached: dict[str, str] = {}  # key of a call that the marking came to -> site
+        self.next: dict[str, str] = {}  # site -> key of the latest of them
+        self._counts: dict[str, tuple[int, int]] = {}  # site -> occurrence, voided attempts of it
 
     @property
     def end(self) -> str:
@@ -112,7 +124,22 @@ class Game:
             pending = self._move(told, env, cause, at, given, seq, "")
         if exits:
             raise Lawless(f"record {seq} has {len(exits)} exits too many")
+        if self.origin:
+            self._arrive(gone)
         return gone
+
+    def _arrive(self, gone: Sequence[Mapping[str, Any]]) -> None:
+        """Note the keys of the calls that a firing came to: a call is known by what it is about."""
+        for place in [p for told in gone for p in told["put"] if p in self.net.calls]:
+            site = self.net.calls[place]
+            if self.net.sites[site]["effect"] not in _KEYED:
+                continue
+            occurrence, voids = self._counts.get(site, (0, 0))
+            again = gone[0]["kind"] in _AGAIN and gone[0]["site"] == site
+            counts = (occurrence, voids + 1) if again else (occurrence + 1, 0)
+            text = "\0".join((self.origin, site, *map(str, counts)))
+            key = blake2b(text.encode(), digest_size=16).hexdigest()
+            self._counts[site], self.next[site], self.reached[key] = counts, key, site
 
     def moment(self, site: str, token: Token) -> int:
         """When a timer that a token waits for is due, in microseconds since 1970."""

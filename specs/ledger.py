@@ -39,6 +39,16 @@ class Undo(NamedTuple):
     key: str
 
 
+class Answered(NamedTuple):
+    """What a receiver answered to a request: "raised", what a probe says ("landed", "voided",
+    "in doubt"), or "done". Whether anybody heard it is not known here."""
+
+    execution: str
+    role: str
+    key: str
+    says: str
+
+
 class Sent(NamedTuple):
     """A message whose sender was told that it is durable."""
 
@@ -53,4 +63,5 @@ class Ledger:
     calls: list[Called] = field(default_factory=list[Called])
     landings: list[Landing] = field(default_factory=list[Landing])
     undos: list[Undo] = field(default_factory=list[Undo])
+    answers: list[Answered] = field(default_factory=list[Answered])
     sent: list[Sent] = field(default_factory=list[Sent])

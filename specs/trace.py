@@ -7,11 +7,14 @@ records of the protocol: a landing that ends a saga is `landed` and `keep`, comm
 
 Where nobody looked while the log grew (`watched` is false), the unseen is taken to have happened as
 it must have: a call that is told as landed left and landed, a worker that lost an execution had let
-it go. Where somebody did (`binding.py`), calls, landings, undos, fences and mail come from outside
-and nothing is taken for granted. Who is to be blamed for what is not known here.
+it go. Where somebody did (`binding.py`), calls, landings, undos, fences and mail come from outside,
+and what is told of a refusal, a probe or an undo needs that answer of its receiver. That the
+receiver has closed the attempt for good is still taken from the record, and what a person says is
+believed. Who is to be blamed for what is not known here.
 
-Not bound, since no log shows it: which worker an idempotent call came from, and whether an
-irreversible step lies in a saga. A saga inside a saga turns, and is left, with the one around it.
+Not bound, since no log shows it: which worker an idempotent call came from, when a worker read its
+mail, and whether an irreversible step lies in a saga. A saga inside a saga turns, and is left, with
+the one around it.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from .asking import ANSWERS, Asking, of_people
 from .game import Game, Net
 from .protocol.plain import Play
 from .protocol.shape import (
@@ -33,18 +37,14 @@ from .protocol.shape import (
     TRANSACTIONAL,
     UNDER_WAY,
 )  # fmt: skip
+from .unbound import AFTER_THE_END, CANCEL, DESK, Order, Unbound, may_take, must_take
 
 E = "the execution"
 _CLASS = {
     "irreversible": IRREVERSIBLE, "compensatable": COMPENSATABLE, "transactional": TRANSACTIONAL,
 }  # fmt: skip
 _CLOSES = ("refused", "retry", "voided", "undid")
-_STARTED, _FINISHED, _STALLED = 0, 11, 13
-_AFTER_THE_END = "$evidence"
-
-
-class Unbound(Exception):
-    """Something outside that no record stands for."""
+_STARTED, _FINISHED = 0, 11
 
 
 class _Effect(NamedTuple):
@@ -63,6 +63,8 @@ class Trace:
         self.net, self.watched = net, watched
         self.play = Play()
         self.play.add("E", E)
+        self.asking = Asking(self.play, E)
+        self.order = Order()
         self.game: Game | None = None
         self._records = 0  # of the protocol, beside the root
         self._effects: dict[str, _Effect] = {}  # site -> what its latest intent is about
@@ -74,9 +76,9 @@ class Trace:
         self._sagas: dict[str, list[str]] = {}  # stack -> its saga, and those handed over to it
         self._timers: dict[str, dict[str, str]] = {}  # place -> site -> timer
         self._unread: dict[str, tuple[int, str]] = {}  # message -> number, channel
+        self._taken = 0  # messages
         self._late = set[int]()  # messages that came after the end
         self._writers: dict[int, str] = {}  # tenure -> worker
-        self._stalled = False
         self._names = 0
 
     # --- what happens beside the log --------------------------------------------------------------
@@ -101,7 +103,7 @@ class Trace:
         if not state.owned(E):
             return
         owner = state.owner(E)
-        if self._stalled or (wake is not None and wake <= now):
+        if self.order.stalled or (wake is not None and wake <= now):
             self.play.take("release", owner, E)
             return
         self.play.take("read_mail", owner, E)
@@ -109,7 +111,7 @@ class Trace:
 
     def arrived(self, number: int, channel: str) -> None:
         """A message was accepted; what comes after the end is told to people only."""
-        if channel == _AFTER_THE_END and self.play.state.ends(self._head):
+        if channel == AFTER_THE_END and self.play.state.ends(self._head):
             self._late.add(number)
             return
         x = self.play.add("X", f"message {number}")
@@ -119,10 +121,19 @@ class Trace:
         self.play.take("send", x)
 
     def called(self, site: str, key: str) -> None:
-        """The request of an intent left."""
+        """The request of an intent left, or an idempotent one."""
+        if self.net.sites[site]["effect"] == "idempotent":
+            self.asking.plain(self.game, site, key)
+            return
         if key not in self.intents:
             raise Unbound(f"{site} is called as {key}, and no intent says so")
         self.play.take("call", self.intents[key])
+
+    def undoing(self, site: str, key: str) -> None:
+        """An undo left."""
+        if key not in self.intents:
+            raise Unbound(f"{site} is undone as {key}, and no intent says so")
+        self.asking.undo(self._of_key[key].name, key, blind=self._blind(site))
 
     def landed(self, key: str) -> None:
         """A request had its effect."""
@@ -134,6 +145,22 @@ class Trace:
         workers = [w for w in self.play.logic.things["S"] if self.play.state.held(w, E)]
         able = [w for w in workers if not self.play.unmet("undo_outside", w, effect.name)]
         self.play.take("undo_outside", (able or workers)[-1], effect.name)
+
+    def hold(self, row: Mapping[str, Any]) -> None:
+        """Hold the row of the execution against the state that the records lead to."""
+        state = self.play.state
+        owner = state.owner(E) if state.owned(E) else "nobody"
+        said = "nobody" if row["owner"] is None else f"session {row['owner']}"
+        if owner != said:
+            raise Unbound(f"{said} has it, and by the records {owner}")
+        stalled, ended = row["status"] == "stalled", state.ends(self._head)
+        if stalled and not self.order.stalled:
+            raise Unbound("it is marked as stalled, and the last record is no stall")
+        if (row["status"] in ("done", "failed", "cancelled")) is not ended:
+            raise Unbound(f"it is marked as {row['status']}, and the log says otherwise")
+        at_rest = not (state.owned(E) or ended or self.order.stalled)
+        if at_rest and state.wakes(E) and row["wake_at"] is None:
+            raise Unbound("it never wakes, and has something to wake for")
 
     def compare(self, unread: set[int]) -> None:
         """Hold the inbox that is stored against the one that the records lead to."""
@@ -151,12 +178,15 @@ class Trace:
 
     def record(self, row: Mapping[str, Any], body: Mapping[str, Any]) -> None:
         """The next record."""
+        self.order.follow(row, body)
         if row["tenure"] > self.tenure:
             self.claimed(body.get("s", 0), row["tenure"])
+        if "s" in body and self._writers.get(row["tenure"]) != self._worker(body["s"]):
+            raise Unbound(f"session {body['s']} writes, and {self._writers[row['tenure']]} has it")
         if row["at"] != self.play.state.now():
             self.play.take("tick", row["at"])
         if row["kind"] == _STARTED:
-            self.game = Game(self.net, body["i"], row["at"])
+            self.game = Game(self.net, body["i"], row["at"], body.get("key", ""))
             return
         worker = self._writers[row["tenure"]]
         if self.play.state.seen(worker, E) != self.play.state.mail(E):
@@ -167,7 +197,6 @@ class Trace:
             said += 1
         if not said:
             self._write("other", worker, E)
-        self._stalled = row["kind"] == _STALLED
         self._hear()
 
     def _write(self, action: str, worker: str, thing: str) -> None:
@@ -182,35 +211,55 @@ class Trace:
     ) -> Iterator[tuple[str, str]]:
         """What a record says in the words of the protocol, one by one as they are asked for."""
         if body.get("m"):
-            message = f"message {body['m']}"
-            if not self.play.state.accepted(message):
-                raise Unbound(f"{message} is taken, and never came")
-            yield "consume", message
-            self._unread.pop(message, None)
-            self.play.drop("X", message)
+            yield from self._takes(row, f"message {body['m']}")
+        elif must_take(self.net, row):
+            raise Unbound("it takes a message and does not say which")
         if row["kind"] == _FINISHED:
             yield "finish", E
+            self._ended(body)
         number: int = row["transition"]
         if number >= 0:
             assert self.game is not None
             told, before = self.net.transitions[number], dict(self.game.marking)
+            key = self.game.next.get(told["site"], "")
             gone = self.game.fire(number, row["seq"], row["at"], body)
-            yield from self._about(told, body, worker, row["seq"])
+            yield from self._about(told, body, worker, row["seq"], key)
             yield from self._scopes(gone)
             yield from self._waits(told, before)
+
+    def _takes(self, row: Mapping[str, Any], message: str) -> Iterator[tuple[str, str]]:
+        if not self.play.state.accepted(message):
+            raise Unbound(f"{message} is taken, and never came")
+        number, channel = self._unread.pop(message, (0, ""))
+        if number and channel not in may_take(self.net, row):
+            raise Unbound(f"{message} of {channel!r} is taken by what waits for another")
+        yield "consume", message
+        self._taken += 1
+        self.play.drop("X", message)
+
+    def _ended(self, body: Mapping[str, Any]) -> None:
+        """The end is that of the net, and knew every message; evidence may come behind it."""
+        assert self.game is not None
+        if body["status"] != self.game.end:
+            raise Unbound(f"it is told as {body['status']}, and the net is {self.game.end}")
+        known = self._taken + body.get("unread", 0)
+        for message, (number, channel) in self._unread.items():
+            if number > known and channel != AFTER_THE_END:
+                raise Unbound(f"it ended without {message}, which had come")
 
     # --- effects ----------------------------------------------------------------------------------
 
     def _about(
-        self, told: Mapping[str, Any], body: Mapping[str, Any], worker: str, seq: int
+        self, told: Mapping[str, Any], body: Mapping[str, Any], worker: str, seq: int, key: str
     ) -> Iterator[tuple[str, str]]:
         kind, site = told["kind"], told["site"]
         if kind == "intent":
-            yield from self._intent(site, body["k"], seq)
+            yield from self._intent(site, body["k"], seq, key)
         elif kind in ("step", "raises"):
-            yield from self._without_intent(site, kind)
+            yield from self._without_intent(site, kind, key)
         elif kind == "crash":
             yield "doubt", self._effects[site].name
+            self.asking.doubted.add(self._key(site))
         elif kind in ("landed", "settled"):
             self._learn_landed(worker, self._effects[site])
             yield "landed", self._effects[site].name
@@ -218,16 +267,31 @@ class Trace:
                 self._forget(self._effects.pop(site))
         elif kind in _CLOSES:
             self._learn_closed(worker, self._effects[site], kind)
+            self._answered(kind, site, self._key(site), body)
             yield "closed", self._effects[site].name
         elif kind == "undo":
             effect = self._of_key[body["k"]]
             if not body.get("stands"):
                 self._learn_undone(worker, effect.name)
+                self._answered(kind, site, body["k"], body)
             yield ("stand" if body.get("stands") else "undone"), effect.name
+            self.asking.undoable.add(body["k"])
 
-    def _intent(self, site: str, key: str, seq: int) -> Iterator[tuple[str, str]]:
+    def _key(self, site: str) -> str:
+        """The key of its latest intent."""
+        assert self.game is not None
+        return self.game.keys[site]
+
+    def _answered(self, kind: str, site: str, key: str, body: Mapping[str, Any]) -> None:
+        """What is told was answered so outside, unless a person says it."""
+        if self.watched and not of_people(body):
+            self.asking.require(*ANSWERS[kind], key, f"{site or key} is told as {kind}")
+
+    def _intent(self, site: str, key: str, seq: int, due: str) -> Iterator[tuple[str, str]]:
         if key in self.intents:
             raise Unbound(f"{key} is the key of two intents")
+        if due and key != due:
+            raise Unbound(f"{key} is the key of an intent, and {due} was due")
         effect = self._effects.get(site)
         if effect is None or self._phase(effect.name) not in (OPEN, DOUBT, CLOSED):
             effect = self._effects[site] = self._new_effect(site, seq)
@@ -241,8 +305,7 @@ class Trace:
         saga = self._sagas[stack][0] if stack else self._name("saga")
         name = self._name(site)
         kind = _CLASS.get(told["effect"], PLAIN)
-        blind = told["undo"] == "unknown" and not told["probe"]
-        self.play.effect(name, E, saga, kind, probed=not blind)
+        self.play.effect(name, E, saga, kind, probed=not self._blind(site))
         if stack:
             assert self.game is not None
             past = self.game.stacks[stack][-1].past
@@ -254,14 +317,24 @@ class Trace:
         self._inside.setdefault(saga, []).append(effect)
         return effect
 
-    def _without_intent(self, site: str, kind: str) -> Iterator[tuple[str, str]]:
+    def _blind(self, site: str) -> bool:
+        """In doubt it is undone without knowing."""
+        told = self.net.sites[site]
+        return told["undo"] == "unknown" and not told["probe"]
+
+    def _without_intent(self, site: str, kind: str, key: str) -> Iterator[tuple[str, str]]:
         """An outcome is the last that is heard of such a call."""
-        transactional = self.net.sites[site]["effect"] == "transactional"
+        told = self.net.sites[site]["effect"]
+        transactional = told == "transactional"
         if transactional and kind == "raises":  # nothing was written
             return
-        effect = _Effect(self._name(site), site, self._name("saga"), "")
-        number = TRANSACTIONAL if transactional else PLAIN
-        self.play.effect(effect.name, E, effect.saga, number)
+        asked = self.asking.outcome(key) if told == "idempotent" else None
+        if self.watched and told == "idempotent" and kind == "step" and asked is None:
+            raise Unbound(f"{site} is told as done, and was never called as {key}")
+        effect = _Effect(asked or self._name(site), site, f"the saga of {asked}", "")
+        if asked is None:
+            number = TRANSACTIONAL if transactional else PLAIN
+            self.play.effect(effect.name, E, effect.saga, number)
         yield ("written" if transactional else "fired"), effect.name
         self._forget(effect)
 
@@ -373,14 +446,14 @@ class Trace:
 
     def _hear(self) -> None:
         """Say of each unread message whether it is waited for; who is stalled hears nothing."""
-        if self.game is None or self._stalled or not self._unread:
+        if self.game is None or self.order.stalled or not self._unread:
             return
         channels = {
             self.net.sites[way["site"]]["target"]
             for place in self.game.marking
             for way in self.net.leaving[place]
             if way["kind"] == "receive"
-        }
+        } | {CANCEL, DESK}
         for message, (_, channel) in self._unread.items():
             self.play.set("hears", (self._head, message), channel in channels)
 

@@ -26,7 +26,7 @@ from perdure.engine.post import CANCEL
 
 from .. import kept
 from ..crash.flows import FLOWS, PAID, notify, says
-from ..crash.mutants import MUTANTS, Mutant, no_fence
+from ..crash.mutants import MUTANTS, PAST, Mutant, no_fence
 
 ALL = list(FLOWS.values())
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
@@ -148,7 +148,7 @@ def test_a_history_replays_from_its_choices(base: SqliteDatabase) -> None:
         assert again.story == first.story and again.ledger == first.ledger
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", [*MUTANTS, PAST], ids=lambda mutant: mutant.name)
 def test_a_mutant_is_found_and_told_in_a_few_choices(
     mutant: Mutant, monkeypatch: pytest.MonkeyPatch
 ) -> None:

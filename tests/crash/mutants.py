@@ -14,6 +14,7 @@ from perdure.chaos.faults import Kind
 from perdure.engine import calls, kernel, sqlite_append, sqlite_sessions
 from perdure.engine.instance import Instance
 from perdure.engine.recovery import Recovery
+from perdure.engine.running import Running
 from perdure.model.language.effects import Effect
 from perdure.model.net import TransitionKind
 from perdure.specs.oracle import Rule
@@ -35,6 +36,24 @@ class Mutant(NamedTuple):
 def intent_after_call(patch: pytest.MonkeyPatch) -> None:
     """Calls do not wait until what they rest on is durable."""
     patch.setattr(calls, "_FREE", frozenset(Effect))
+
+
+def past_not_awaited(patch: pytest.MonkeyPatch) -> None:
+    """An idempotent call waits for record 0 only, and not for all that it rests on."""
+    make = calls.Caller.make
+
+    def hasty(self: calls.Caller, instance: Instance, call: kernel.Call) -> Running:
+        before = len(instance.starts)
+        running = make(self, instance, call)
+        if running.step.effect is Effect.IDEMPOTENT and len(instance.starts) > before:
+            _, start = instance.starts.pop()
+            if instance.durable < 0:
+                instance.starts.append((0, start))
+            else:
+                start()
+        return running
+
+    patch.setattr(calls.Caller, "make", hasty)
 
 
 def _anybody(link: object, session: int) -> None:
@@ -138,3 +157,6 @@ MUTANTS = [
         Rule.FIRING,
     ),
 ]
+PAST = Mutant("past not awaited", past_not_awaited, "sequence", "", None, Rule.PROTOCOL)
+"""Seen where commits take their time, in random histories: between two boundaries of the
+enumeration what is decided is durable before a call can start."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from perdure.chaos.campaign import database, quietly
+from perdure.chaos.campaign import campaign, database, quietly
 from perdure.chaos.choices import Dice, Replay
 from perdure.chaos.enumeration import Enumeration
 from perdure.chaos.history import Flow, play, template
@@ -24,6 +24,7 @@ from ..crash.conftest import enumerated as enumerated
 from ..crash.conftest import folder as folder
 from ..crash.flows import FLOWS
 from ..crash.mutants import MUTANTS as FIVE
+from ..crash.mutants import PAST
 from ..crash.mutants import Mutant as Simple
 from ..mutants import recorded
 from ..mutants.catalogue import MUTANTS
@@ -81,15 +82,17 @@ REFUSED = {
     1: "claim: the session is not fenced",
     2: "claim: the session is not fenced",
     3: "claim: the session is not fenced",
-    8: "wire is called as KEY, and no intent says so",
+    8: "ask_plain: the log it rests on is durable",
     9: "wire is called as KEY, and no intent says so",
     11: "'price' takes a token from ['before price']",
     12: "call: it was not called before",
-    13: "land: the receiver has not closed the attempt",
+    13: "pay is told as voided, and nobody outside said so",
     14: "learn_void: it does not stand",
     15: "call: it was not called before",
+    16: "ask_plain: the log it rests on is durable",
     17: "message 1 is marked as consumed, and the log says otherwise",
     18: "message 1 is marked as unread, and the log says otherwise",
+    21: "it never wakes, and has something to wake for",
     22: "submit_due: its moment has come",
     23: "park: its next moment is noted",
     26: "'notify' takes a token from ['before notify']",
@@ -100,8 +103,6 @@ REFUSED = {
 LAWFUL_LOGS = {
     7: "the log is right, and the ledger of effects beside it is not",
     10: "it never ends, and what it wrote until then is lawful",
-    16: "an idempotent call under another key: it has no intent",
-    21: "it never wakes: a promise of progress, not of safety",
     28: "it never ends, and what it wrote until then is lawful",
 }
 """Those whose logs are lawful all the same, and why."""
@@ -160,3 +161,15 @@ def test_the_logs_of_the_five_first_mutants_are_refused(
     told = _told(outcome.broken)
     print(f"\n{mutant.name}: {told}; afterwards: {refusals(outcome.rows)}")
     assert told and FIRST[mutant.name] in told
+
+
+def test_an_idempotent_call_that_leaves_before_its_past_is_durable_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the guard of the protocol that is proved to keep "durable past", and by nothing else."""
+    assert campaign([FLOWS[PAST.flow]], histories=20, seed="past").wrong == []
+    PAST.patch(monkeypatch)
+    report = campaign([FLOWS[PAST.flow]], histories=20, seed="past")
+    told = {what for failure in report.failures for what in failure.wrong}
+    print(f"\n{PAST.name}: {told}")
+    assert told and all("ask_plain: the log it rests on is durable" in what for what in told)

@@ -15,13 +15,14 @@ from perdure.specs.binding import Binding, check
 from perdure.specs.game import Net
 from perdure.specs.ledger import Called, Landing, Ledger, Undo
 from perdure.specs.protocol.plain import Refused
-from perdure.specs.trace import Trace, Unbound
+from perdure.specs.trace import Trace
+from perdure.specs.unbound import Unbound
 
 from ..crash.conftest import folder as folder
 from ..crash.flows import FLOWS
 
 Row = dict[str, Any]
-INTENT, FIRED, CONSUMED, UNDONE, FINISHED = 1, 2, 3, 8, 11
+INTENT, FIRED, CONSUMED, UNDONE, FINISHED, STALLED = 1, 2, 3, 8, 11, 13
 
 
 class Log:
@@ -116,7 +117,8 @@ def a_timer_fires_early(log: Log) -> None:
 @spoils("reminders", "its message is unread")
 def a_message_is_taken_twice(log: Log) -> None:
     at = log.at(CONSUMED)
-    log.records.insert(at + 1, {**log.records[at], "transition": -1})
+    record = {**log.records[at], "transition": -1, "body": b'{"m":1}'}
+    log.records.insert(at + 1, record)
 
 
 @spoils("reminders", "message 1 is taken, and never came")
@@ -149,6 +151,68 @@ def it_ends_while_a_call_is_open(log: Log) -> None:
 @spoils("sequence", "the execution has not ended")
 def something_comes_after_the_end(log: Log) -> None:
     log.records.append({**log.records[-1], "kind": 12})
+
+
+@spoils("sequence", "session 99 is named in the middle of tenure")
+def another_session_writes_in_the_middle(log: Log) -> None:
+    log.body(3, s=99)
+
+
+@spoils("sequence", "begins without the name of its session")
+def a_tenure_names_nobody(log: Log) -> None:
+    for record in log.records[3:]:
+        record["tenure"] += 1
+
+
+@spoils("sequence", "it is told as done, and the net is active")
+def it_ends_in_the_middle_of_the_net(log: Log) -> None:
+    at = log.at(INTENT)
+    del log.records[at:-1]
+
+
+@spoils("sequence", "it is told as failed, and the net is done")
+def it_ends_another_way_than_the_net(log: Log) -> None:
+    log.body(-1, status="failed")
+
+
+@spoils("sequence", "goes on after it stalled")
+def it_goes_on_after_it_stalled(log: Log) -> None:
+    stalled = {"kind": STALLED, "transition": -1, "body": b'{"why":"glue"}'}
+    log.records.insert(3, {**log.records[2], **stalled})
+
+
+@spoils("sequence", "is the key of an intent, and")
+def a_key_follows_from_nothing(log: Log) -> None:
+    log.body(log.at(INTENT), k="f" * 32)
+
+
+@spoils("reminders", "message 2 is taken, and never came")
+def a_message_is_taken_that_came_after_the_end(log: Log) -> None:
+    """One had come when it ended, as the last record says, so the second was not there yet."""
+    log.messages.insert(0, {**log.messages[0], "channel": "$evidence", "consumed_at": None})
+    log.messages[1]["number"] = 2
+    log.body(log.at(CONSUMED), m=2)
+
+
+@spoils("reminders", "of 'somebody else' is taken by what waits for another")
+def a_message_of_another_channel_is_taken(log: Log) -> None:
+    log.messages[0]["channel"] = "somebody else"
+
+
+@spoils("reminders", "it takes a message and does not say which")
+def a_message_is_taken_and_not_named(log: Log) -> None:
+    log.body(log.at(CONSUMED), m=0)
+
+
+@spoils("reminders", "of 'paid' is taken by what waits for another")
+def a_message_is_noted_as_a_wish_to_cancel(log: Log) -> None:
+    record = {**log.records[log.at(CONSUMED)], "transition": -1, "body": b'{"s":1,"m":1}'}
+    log.records.insert(log.at(CONSUMED), record)
+
+
+@spoils("reminders", "the execution has not ended")
+def it_ends_without_a_message_that_had_come(log: Log) -> None:
+    log.messages.append({**log.messages[0], "number": 2, "consumed_at": None})
 
 
 NAMES = [spoil.__name__ for _, _, spoil in SPOILERS]
@@ -189,7 +253,7 @@ def trace(rows: dict[str, dict[str, list[Row]]]) -> Iterator[Trace]:
         body = json.loads(record["body"])
         trace.record(record, body)
         if record["kind"] == INTENT:
-            trace.called("", body["k"])
+            trace.called("hold", body["k"])
             trace.landed(body["k"])
     yield trace
 
@@ -227,6 +291,15 @@ def test_who_owns_an_execution_is_followed(trace: Trace) -> None:
     trace.released(None, 0)
     trace.claimed(3, 5)  # and two in between, of whom no record is left
     assert trace.tenure == 5
+
+
+def test_who_writes_is_who_owns_it(rows: dict[str, dict[str, list[Row]]]) -> None:
+    """The session that the first record of a tenure names is the one that claimed it."""
+    log = Log(rows["failing_saga"])
+    trace = Trace(Net(log.net), watched=True)
+    trace.claimed(7, 1)
+    with pytest.raises(Unbound, match="session 1 writes, and session 7 has it"):
+        trace.record(log.records[0], json.loads(log.records[0]["body"]))
 
 
 def test_the_inbox_is_compared_with_the_log(trace: Trace) -> None:
