@@ -30,6 +30,7 @@ class Order:
         self.stalled = False
         self._next: int = 0
         self._tenure: int = 0
+        self._named = False
 
     def follow(self, row: Mapping[str, Any], body: Mapping[str, Any]) -> None:
         """Refuse a record that leaves a gap, names a session where none is due, or none where one
@@ -39,10 +40,12 @@ class Order:
         session = body.get("s")
         if seq != self._next:
             raise Unbound(f"record {seq} stands where {self._next} is due")
-        if tenure > self._tenure and not session:
-            raise Unbound(f"tenure {tenure} begins without the name of its session")
-        if seq and tenure == self._tenure and session:
+        if not seq or tenure > self._tenure:
+            self._named = bool(session)
+        elif session:
             raise Unbound(f"session {session} is named in the middle of tenure {tenure}")
+        if seq and not self._named:  # whoever only starts it, in record 0, has no session to name
+            raise Unbound(f"tenure {tenure} begins without the name of its session")
         if self.stalled and tenure == self._tenure:
             raise Unbound(f"tenure {tenure} goes on after it stalled")
         self._next, self._tenure = seq + 1, tenure

@@ -16,7 +16,7 @@ from perdure.specs.game import Net
 from perdure.specs.ledger import Called, Landing, Ledger, Undo
 from perdure.specs.protocol.plain import Refused
 from perdure.specs.trace import Trace
-from perdure.specs.unbound import Unbound
+from perdure.specs.unbound import Order, Unbound
 
 from ..crash.conftest import folder as folder
 from ..crash.flows import FLOWS
@@ -325,3 +325,19 @@ def test_a_binding_says_nothing_more_of_what_it_refused(
     ledger.landings += [Landing(execution, "wire", key, "", '""')]
     ledger.undos += [Undo(execution, "wire", key)]
     assert binding.judge(found, ledger) == []
+
+
+def test_whoever_only_starts_an_execution_has_no_session_to_name() -> None:
+    """Record 0 of a client stands alone in its tenure; whoever goes on names a session."""
+
+    def row(seq: int, tenure: int) -> dict[str, int]:
+        return {"seq": seq, "tenure": tenure, "kind": 1}
+
+    order = Order()
+    order.follow(row(0, 1), {})
+    order.follow(row(1, 2), {"s": 4})
+    order.follow(row(2, 2), {})
+    order = Order()
+    order.follow(row(0, 1), {})
+    with pytest.raises(Unbound, match="without the name"):
+        order.follow(row(1, 1), {})
