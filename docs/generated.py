@@ -81,11 +81,13 @@ def figures() -> dict[str, str]:
     both = sum(bool(row[-1]) for row in mutants.values())  # `Caught.both`
     kept = json.loads((ROOT / "tests/kept.json").read_bytes())
     shards = [run for name, run in kept.items() if name.startswith("random histories")]
-    pairs, kills = sum(count for _, count in counts["PAIRS"].values()), kept["kills"]
+    paired = [run for name, run in kept.items() if name.startswith("pairs ")]
+    planned, kills = sum(count for _, count in counts["PAIRS"].values()), kept["kills"]
     return {
         ENUMERATED.command: f"{boundaries} boundaries, {faults} faults, none breaks a rule",
         PROVED.command: f"{len(CLAIMS)} promises, {len(GUARDS)} guards, each needed or redundant",
-        PAIRED.command: f"{pairs:,} pairs, none breaks a rule",
+        PAIRED.command: f"{sum(run['pairs'] for run in paired):,} of {planned:,} pairs played, "
+        f"{sum(len(run['wrong']) for run in paired)} wrong",
         RANDOM.command: _random(shards),
         KILLED.command: f"{kills['kill_count']:,} SIGKILLs, {kills['stop_count']:,} SIGSTOPs, "
         f"{kills['orders']:,} orders: twice {kills['twice']}, lost {kills['lost']}, "

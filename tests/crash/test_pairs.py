@@ -16,6 +16,7 @@ from perdure.chaos.pairs import BOUNDARIES_MAX, Pairs, enumerate_pairs, spread
 from perdure.chaos.ports import Gate
 from perdure.specs.ledger import Ledger
 
+from .. import kept
 from .counts import PAIRS, SOME_PAIRS
 from .flows import FLOWS
 
@@ -31,6 +32,8 @@ def test_every_pair_of_faults_is_survived(name: str, folder: Path) -> None:
     and there are as many pairs as last time."""
     found = enumerate_pairs(FLOWS[name], folder, SECONDS, firsts_max=FIRSTS)
     print(f"\n{name}: {found.history_count} histories, {found.counts}")
+    if NIGHTLY:
+        kept.keep(f"pairs {name}", {"pairs": found.counts.pairs, "wrong": found.failures})
     assert found.failures == []
     counts = found.counts[:2] if NIGHTLY else found.counts
     assert counts == EXPECTED[name], f'tests/crash/counts.py: "{name}": {counts!r},'
