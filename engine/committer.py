@@ -20,7 +20,7 @@ from .store import Ambiguous, Append, Appended, Fenced, Store
 T = TypeVar("T")
 RECORDS_MAX = 1_000
 BYTES_MAX = 4 * 1024 * 1024
-AGAIN_SECONDS = 0.5
+AGAIN_SECONDS = 0.5  # between attempts while the store cannot be used
 LAZY_SECONDS = 0.01
 GATHER_SECONDS, GATHER_TURNS = 0.002, 64
 _LOG = logging.getLogger("perdure")

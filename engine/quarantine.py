@@ -15,12 +15,12 @@ from collections import deque
 from collections.abc import Callable
 
 from .clock import Clock
+from .committer import AGAIN_SECONDS
 from .errors import StoreUnavailable
 from .instance import Instance
 from .refused import Act
 from .store import Ambiguous, Fenced, Store
 
-AGAIN_SECONDS = 0.5
 _LOG = logging.getLogger("perdure")
 ALONE_SECONDS = 5.0
 """How long what was claimed with a suspect waits for it."""

@@ -17,14 +17,13 @@ from typing import Protocol
 from . import loading, post
 from .bodies import Body
 from .clock import Clock
-from .committer import Committer
+from .committer import AGAIN_SECONDS, Committer
 from .driver import Driver
 from .errors import StoreUnavailable
 from .instance import Instance
 from .quarantine import Quarantine
 from .store import Ambiguous, Append, Fenced, Identity, RowChange, Status, Store
 
-AGAIN_SECONDS = 0.5  # between attempts while the store cannot be used
 _LOG = logging.getLogger("perdure")
 
 

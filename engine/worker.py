@@ -18,7 +18,7 @@ from . import bodies, containment, kernel, loading
 from .bodies import Body
 from .calls import Caller
 from .clock import Clock
-from .committer import Committer
+from .committer import AGAIN_SECONDS, Committer
 from .draining import Drain
 from .driver import Driver
 from .errors import StoreUnavailable
@@ -27,7 +27,7 @@ from .heart import Heart
 from .instance import Instance
 from .leases import LEASE_SECONDS, Lease, Watch
 from .quarantine import Quarantine
-from .recovery import AGAIN_SECONDS, Recovery
+from .recovery import Recovery
 from .refused import Act, Refused
 from .store import (
     SUSPECT_RECOVERIES,
