@@ -99,8 +99,9 @@ class SqliteDatabase:
         asyncio.run(store.close())
         self.eye, self._holder = self._pool.lend(), self._pool.lend()
         self._names: dict[str, list[str]] = {}
+        self._selects = {table: f"SELECT * FROM {table}" for table in TABLES}
         for table in TABLES:
-            described = self.eye.execute(f"SELECT * FROM {table}").description
+            described = self.eye.execute(self._selects[table]).description
             self._names[table] = [column[0] for column in described]
         found = self.eye.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         kept = ("perdure_schema", "execution", "session", "sqlite_sequence")
@@ -158,29 +159,18 @@ class SqliteDatabase:
 
     def hold(self) -> None:
         """Begin a write transaction on a connection of nobody's."""
-        self._holds = self._holds or self._lock()
-
-    def _lock(self) -> bool:
-        try:
+        if not self._pool.writing:
             self._holder.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            return False
-        return True
+            self._holds = True
 
     def locked(self) -> bool:
-        """Try to take it."""
-        if self._holds or not self._lock():
-            return True
-        self._holder_ends()
-        return False
-
-    def _holder_ends(self) -> None:
-        self._holder.execute("ROLLBACK")
+        """Look at all connections; there are no others."""
+        return self._pool.writing
 
     def let_go(self) -> None:
         """End it."""
         if self._holds:
-            self._holder_ends()
+            self._holder.execute("ROLLBACK")
             self._holds = False
 
     def rows(self) -> Rows:
@@ -203,15 +193,18 @@ class SqliteDatabase:
 
     def _table(self, table: str) -> list[Mapping[str, Any]]:
         names = self._names[table]
-        raws = self.eye.execute(f"SELECT * FROM {table}").fetchall()
+        raws = self.eye.execute(self._selects[table]).fetchall()
         return [dict(zip(names, raw, strict=True)) for raw in raws]
 
     def _changed(self, table: str) -> Sequence[Mapping[str, Any]]:
-        raws = self.eye.execute(f"SELECT * FROM {table}").fetchall()
+        raws = self.eye.execute(self._selects[table]).fetchall()
         before, rows = self._kept[table]
-        if raws != before or not raws:
-            names, known = self._names[table], dict(zip(before, rows, strict=True))
-            rows = [known.get(raw) or dict(zip(names, raw, strict=True)) for raw in raws]
+        if raws != before:
+            names, known = self._names[table], len(before)
+            rows = [
+                rows[n] if n < known and before[n] == raw else dict(zip(names, raw, strict=True))
+                for n, raw in enumerate(raws)
+            ]
             self._kept[table] = raws, rows
         return rows
 

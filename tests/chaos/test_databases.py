@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +81,33 @@ def test_the_functions_of_sqlalchemy_are_there_for_whoever_comes_first_with_it(
     pool.close()
 
 
+def test_a_setting_that_was_made_is_answered_and_what_it_is_now_is_asked(tmp_path: Path) -> None:
+    """Who sets what the one before had set hears the same; reading back finds what is so."""
+    pool, answers = Pool(tmp_path / "one.db"), list[object]()
+    for spoils in (True, False):
+        lent = pool.lend()
+        for sql in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA synchronous"):
+            answers.append(lent.execute(sql).fetchall())
+        lent.execute("SELECT 1")
+        if spoils:
+            lent.execute("PRAGMA synchronous = OFF")
+        lent.close()
+    assert answers == [[("wal",)], [], [(2,)], [("wal",)], [], [(0,)]]
+    pool.close()
+
+
+def test_no_other_process_gets_at_the_file(tmp_path: Path) -> None:
+    """Locks are held in memory, so whoever is not of this pool is kept out altogether."""
+    pool = Pool(tmp_path / "one.db")
+    pool.lend().execute("CREATE TABLE t (a)")
+    program = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM t')"
+    told = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "one.db")], capture_output=True, text=True
+    )
+    pool.close()
+    assert "database is locked" in told.stderr
+
+
 def test_two_who_hold_one_have_two(tmp_path: Path) -> None:
     """What one has not committed the other does not see."""
     pool = Pool(tmp_path / "one.db")
@@ -134,6 +163,27 @@ def test_unchanged_rows_are_not_read_again(database: SqliteDatabase) -> None:
 
     asyncio.run(register())
     assert database.rows() is not before and len(database.rows()["session"]) == 1
+
+
+def test_rows_that_are_as_they_were_are_the_same_objects(database: SqliteDatabase) -> None:
+    """Of three sessions one is fenced, and then the first is gone: only what differs is new."""
+    eye = database.eye
+    for worker in "abc":
+        eye.execute(
+            "INSERT INTO session (worker, host, boot, namespace, pid, started, beats, registered) "
+            "VALUES (?, 'h', 'b', 'n', 1, 1, 0, 1)",
+            (worker,),
+        )
+    store = database.store(1, lambda: 5)
+    first = database.rows()["session"]
+    asyncio.run(store.fence(2))
+    second = database.rows()["session"]
+    assert [x is y for x, y in zip(first, second, strict=True)] == [True, False, True]
+    assert [row["fenced"] for row in second] == [None, 5, None]
+    writer = database.store(2, lambda: 5).links.link("writer")
+    writer.run("DELETE FROM session WHERE id = 2")
+    assert list(database.rows()["session"]) == database.whole()["session"]
+    assert [row["worker"] for row in database.rows()["session"]] == ["a", "c"]
 
 
 def test_somebody_may_hold_the_write_lock(database: SqliteDatabase) -> None:
