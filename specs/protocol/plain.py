@@ -1,7 +1,8 @@
 """The protocol in plain Python: one state that is played forward, step by step, on real values.
 
 A step whose needs are not met is refused, and the need is named. Which steps are taken is somebody
-else's choice (runs.py, specs/trace.py); no solver is needed here.
+else's choice (runs.py, specs/trace.py); no solver is needed here. What a step is worth is said by
+its terms (`step`), and it is taken by the function that is written from them (straight.py).
 """
 
 from __future__ import annotations
@@ -12,11 +13,10 @@ from itertools import product
 from typing import NamedTuple
 
 from .claims import PROMISES, STEPS, Claim
-from .shape import COMPENSATABLE, FACTS, LOGGED, VARIABLES
+from .shape import COMPENSATABLE, LOGGED
+from .straight import NOTHING, TABLES, Taken, straight
 from .terms import Need, Over, State, Step, Table, Term, Words
 from .whole import ACTIONS
-
-_NOTHING = {"I": 0, "B": False}
 
 
 class Refused(Exception):
@@ -38,7 +38,7 @@ class _Cells:
         return self.entries.get(at, self.nothing)
 
 
-class _Patch:
+class Patch:
     """Changed entries of a table, evaluated already."""
 
     def __init__(self, old: Table, entries: dict[tuple[Term, ...], Term]) -> None:
@@ -76,16 +76,16 @@ class Plain:
 
     def put(self, old: Table, key: Sequence[Term], value: Term) -> Table:
         """The table with one entry changed."""
-        return _Patch(old, {tuple(key): value})
+        return Patch(old, {tuple(key): value})
 
     def row(self, old: Table, first: Term, sort: str, value: Table) -> Table:
         """The entries `(first, x)` changed."""
-        return _Patch(old, {(first, x): value(x) for x in self.things[sort]})
+        return Patch(old, {(first, x): value(x) for x in self.things[sort]})
 
     def map(self, old: Table, sorts: str, value: Over) -> Table:
         """All entries changed."""
         keys = product(*[self.things[letter] for letter in sorts])
-        return _Patch(old, {key: value(*key) for key in keys})
+        return Patch(old, {key: value(*key) for key in keys})
 
 
 class Broken(NamedTuple):
@@ -101,11 +101,10 @@ class Play:
     def __init__(self, off: Iterable[str] = ()) -> None:
         self.logic = Plain()
         self.words = Words(self.logic, frozenset(off))
-        tables = {**VARIABLES, **FACTS}
-        self._cells = {
-            name: _Cells(_NOTHING.get(variable.range)) for name, variable in tables.items()
-        }
+        self._cells = {name: _Cells(NOTHING.get(table.range)) for name, table in TABLES.items()}
         self.state = State(self._cells)
+        self.entries = {name: cells.entries for name, cells in self._cells.items()}
+        self._taken: dict[str, Taken] = {}
 
     def add(self, sort: str, thing: Term) -> Term:
         """Let there be a thing; an execution begins with its record 0."""
@@ -152,13 +151,13 @@ class Play:
 
     def take(self, name: str, *things: Term) -> None:
         """Take a step; raises `Refused`."""
-        step = self.step(name, *things)
-        for need in step.needs:
-            if not need.term:
-                raise Refused(name, need)
-        for table, patch in step.changes.items():
-            assert isinstance(patch, _Patch)
-            self._cells[table].entries.update(patch.entries)
+        taken = self._taken.get(name)
+        if taken is None:
+            taken = straight(name, self.words.off, self.entries, self.logic.things)
+            self._taken[name] = taken
+        unmet = taken(*things)
+        if unmet is not None:
+            raise Refused(name, self.step(name, *things).needs[unmet])
 
     def broken(self, claims: Sequence[Claim] = PROMISES) -> Iterator[Broken]:
         """The promises about a state that do not hold now."""
