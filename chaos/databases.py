@@ -103,6 +103,7 @@ class SqliteDatabase:
         for table in TABLES:
             described = self.eye.execute(self._selects[table]).description
             self._names[table] = [column[0] for column in described]
+        self._changing = self._together()
         found = self.eye.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         kept = ("perdure_schema", "execution", "session", "sqlite_sequence")
         own = [name for (name,) in found if name not in kept]
@@ -117,6 +118,16 @@ class SqliteDatabase:
             "DELETE FROM sqlite_sequence",
             "COMMIT",
         ]
+
+    def _together(self) -> str:
+        """One query for the tables in which rows change; which of them a row is of comes last."""
+        width = max(len(self._names[table]) for table in _CHANGING)
+        parts = [
+            f"SELECT {', '.join(self._names[table])}"
+            f"{', NULL' * (width - len(self._names[table]))}, {number} FROM {table}"
+            for number, table in enumerate(_CHANGING)
+        ]
+        return " UNION ALL ".join(parts)
 
     def close(self) -> None:
         """Cut all connections and remove the files."""
@@ -179,13 +190,21 @@ class SqliteDatabase:
         version = self.eye.execute("PRAGMA data_version").fetchone()[0]
         if version != self._seen or not self._rows:
             self._seen = version
-            rows = self._rows = {**self._rows, **{t: self._changed(t) for t in _CHANGING}}
-            rows["log"] = self._grown_log()
-            nets = {row["net"] for row in rows["execution"]}
-            if nets - {row["net"] for row in rows.get("definition", ())}:
-                rows["definition"] = self._table("definition")
-            rows.setdefault("definition", ())
+            self._read()
         return self._rows
+
+    def _read(self) -> None:
+        found: list[list[Any]] = [[] for _ in _CHANGING]
+        for raw in self.eye.execute(self._changing):
+            found[raw[-1]].append(raw)
+        rows = self._rows = {**self._rows}
+        for table, raws in zip(_CHANGING, found, strict=True):
+            rows[table] = self._changed(table, raws)
+        rows["log"] = self._grown_log()
+        nets = {row["net"] for row in rows["execution"]}
+        if nets - {row["net"] for row in rows.get("definition", ())}:
+            rows["definition"] = self._table("definition")
+        rows.setdefault("definition", ())
 
     def whole(self) -> Rows:
         """Every row of every table."""
@@ -196,13 +215,12 @@ class SqliteDatabase:
         raws = self.eye.execute(self._selects[table]).fetchall()
         return [dict(zip(names, raw, strict=True)) for raw in raws]
 
-    def _changed(self, table: str) -> Sequence[Mapping[str, Any]]:
-        raws = self.eye.execute(self._selects[table]).fetchall()
+    def _changed(self, table: str, raws: list[Any]) -> Sequence[Mapping[str, Any]]:
         before, rows = self._kept[table]
         if raws != before:
             names, known = self._names[table], len(before)
             rows = [
-                rows[n] if n < known and before[n] == raw else dict(zip(names, raw, strict=True))
+                rows[n] if n < known and before[n] == raw else dict(zip(names, raw, strict=False))
                 for n, raw in enumerate(raws)
             ]
             self._kept[table] = raws, rows

@@ -107,6 +107,11 @@ class QuickLoop(SimLoop):
         return timers[0][0] if timers else None
 
     @property
+    def next_turn(self) -> int | None:
+        """When something can run: long ago, if something waits for its turn already."""
+        return 0 if self._soon else self.next_moment
+
+    @property
     def due(self) -> bool:
         """Something can run at this moment."""
         return bool(self._soon or (self._timers and self._timers[0][0] <= self.simulated.now))

@@ -192,7 +192,7 @@ class WildHistory:
 
     def over(self) -> bool:
         """There is nothing more to be seen."""
-        return bool(self.outcome.broken) or self._rests()
+        return bool(self.outcome.broken) or (self._settled and self._rests())
 
     def _rests(self) -> bool:
         if not self._settled or self._living or self.time.awaited or self._client.due:
@@ -204,19 +204,25 @@ class WildHistory:
         return self._settled
 
     def _go_on(self) -> None:
-        went = False
-        if self._client.due:
+        """Let all do what they can at this moment, or let time pass when nobody can do anything."""
+        now, went, earliest = self.time.now, False, self._client.next_turn
+        if earliest is not None and earliest <= now:
             self._client.drain()
             went = True
         for process in self._living:
             loop = process.loop
-            if not loop.halted and loop.due:
+            moment = None if loop.halted else loop.next_turn
+            if moment is None:
+                continue
+            if moment <= now:
                 loop.drain()
                 went = True
                 if loop.halted or process.main.done():
                     self._see(process)
+            elif earliest is None or moment < earliest:
+                earliest = moment
         if not went:
-            self._pass()
+            self._pass(earliest)
 
     def _see(self, process: WildProcess) -> None:
         """Replace a process that is dead, has given up, or stands still until it is taken over."""
@@ -233,13 +239,8 @@ class WildHistory:
             if not self._settled:
                 self.time.happen(REPLACED_SECONDS, lambda: self._launch(process.machine))
 
-    def _pass(self) -> None:
-        moment = self._client.next_moment
-        for process in self._living:
-            if not process.loop.halted:
-                earliest = process.loop.next_moment
-                if earliest is not None and (moment is None or earliest < moment):
-                    moment = earliest
+    def _pass(self, moment: int | None) -> None:
+        """Go to this moment, at which the first of all loops can go on, or to a happening."""
         if moment is None and not self.time.awaited:
             self._wake_all()
             if not any(p.running and p.loop.due for p in self._living):

@@ -111,13 +111,13 @@ class TheirHistory(WildHistory):
         while (left := at - self.time.passed) > 0:
             await asyncio.sleep(min(left, SKIP_SECONDS))
 
-    def _pass(self) -> None:
+    def _pass(self, moment: int | None) -> None:
         (outside,) = self._outsides.values()
         if outside.stuck:
             raise Stuck(outside.stuck)
         if not (self._settled or self.time.awaited):
             self._skip()
-        super()._pass()
+        super()._pass(moment)
 
     def _skip(self) -> None:
         rows = self.database.rows()

@@ -14,6 +14,7 @@ from perdure.chaos.choices import Dice, Replay
 from perdure.chaos.databases import TABLES, SqliteDatabase
 from perdure.chaos.lending import Pool
 from perdure.chaos.wild_history import play
+from perdure.engine.sqlite import SqliteStore
 from perdure.engine.store import Identity
 
 from ..crash.flows import FLOWS
@@ -180,10 +181,20 @@ def test_rows_that_are_as_they_were_are_the_same_objects(database: SqliteDatabas
     second = database.rows()["session"]
     assert [x is y for x, y in zip(first, second, strict=True)] == [True, False, True]
     assert [row["fenced"] for row in second] == [None, 5, None]
-    writer = database.store(2, lambda: 5).links.link("writer")
-    writer.run("DELETE FROM session WHERE id = 2")
+    other = database.store(2, lambda: 5)
+    assert isinstance(other, SqliteStore)
+    other.links.link("writer").run("DELETE FROM session WHERE id = 2")
     assert list(database.rows()["session"]) == database.whole()["session"]
     assert [row["worker"] for row in database.rows()["session"]] == ["a", "c"]
+
+
+def test_the_tables_that_change_are_read_by_one_query(database: SqliteDatabase) -> None:
+    """Each row comes back to its own table, with its own columns, in its order."""
+    for seed in range(4):
+        play(list(FLOWS.values())[:4], database, Dice(f"together {seed}"))
+        read, whole = database.rows(), database.whole()
+        for table in ("execution", "message", "effect", "session"):
+            assert list(read[table]) == whole[table], table
 
 
 def test_somebody_may_hold_the_write_lock(database: SqliteDatabase) -> None:
