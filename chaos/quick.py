@@ -94,7 +94,10 @@ class QuickLoop(SimLoop):
         """Run a callback at a moment of `time()`."""
         handle = _Callback(callback, args, context)
         self._timer_count += 1
-        moment = math.ceil(round(when * 1e6, 3))
+        exactly = when * 1e6
+        moment = int(exactly)
+        if exactly - moment > 0.0001:  # else rounded to thousandths it is whole; that costs more
+            moment = math.ceil(round(exactly, 3))
         heapq.heappush(self._timers, (moment, self._timer_count, handle))
         return handle
 

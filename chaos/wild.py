@@ -7,7 +7,7 @@ A process that is dead or stopped gets nothing done through its ports, as in `po
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, cast
 
@@ -106,36 +106,33 @@ class WildStore:
             setattr(self, name, inner)
             return inner
 
-        async def operate(*args: Any, **kwargs: Any) -> Any:
-            return await self._operate(name, nature, inner, args, kwargs)
-
         # Looked up once: a name answered by the instance never comes here again.
-        setattr(self, name, operate)
-        return operate
+        found = self._operation(name, nature, inner)
+        setattr(self, name, found)
+        return found
 
-    async def _operate(
-        self,
-        name: str,
-        nature: str,
-        inner: Callable[..., Awaitable[Any]],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-    ) -> Any:
+    def _operation(
+        self, name: str, nature: str, inner: Callable[..., Awaitable[Any]]
+    ) -> Callable[..., Awaitable[Any]]:
         process = self._process
-        if process.dead or process.stopped:
-            await process.able()
-        woe = process.chance.meet(nature, Edge.BEFORE, name)
-        if woe is not None:
-            await self._before(woe, name, args)
-        result = await inner(*args, **kwargs)
-        if nature != "read":
-            process.durable(name)
-        if process.dead or process.stopped:
-            await process.able()
-        woe = process.chance.meet(nature, Edge.AFTER, name)
-        if woe is not None:
-            await self._after(woe, name)
-        return result
+
+        async def operate(*args: Any, **kwargs: Any) -> Any:
+            if process.dead or process.stopped:
+                await process.able()
+            woe = process.chance.meet(nature, Edge.BEFORE, name)
+            if woe is not None:
+                await self._before(woe, name, args)
+            result = await inner(*args, **kwargs)
+            if nature != "read":
+                process.durable(name)
+            if process.dead or process.stopped:
+                await process.able()
+            woe = process.chance.meet(nature, Edge.AFTER, name)
+            if woe is not None:
+                await self._after(woe, name)
+            return result
+
+        return operate
 
     async def _before(self, woe: Woe, name: str, args: tuple[Any, ...] = ()) -> None:
         process, where = self._process, f"before store.{name}"

@@ -60,8 +60,10 @@ class Binding:
 
     def _outside(self, ledger: Ledger) -> Iterator[Broken]:
         """What happened outside since then; the ledger's lists only grow."""
-        by_key = {watched.key: watched for watched in self._watched.values()}
         parts = ledger.calls, ledger.landings, ledger.undos, ledger.answers
+        if self._seen == [*map(len, parts)]:
+            return
+        by_key = {watched.key: watched for watched in self._watched.values()}
         for part, seen, tell in zip(parts, self._seen, _TELLS, strict=True):
             for each in part[seen:]:
                 watched = by_key.get(each.execution)

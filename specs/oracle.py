@@ -311,6 +311,8 @@ class Oracle:
         self._early: list[Called] = []  # calls of executions that are not durable yet
         self._called: Counter[tuple[str, str, str]] = Counter()
         self._undone: set[str] = set()
+        self._standing: Counter[tuple[str, str, str]] = Counter()  # landings that were not undone
+        self._landed = 0, 0  # landings and undos that it was counted from
 
     def judge(self, rows: Rows, ledger: Ledger) -> list[Broken]:
         """Judge a durable point: right after a commit, or when a request has arrived outside."""
@@ -375,10 +377,11 @@ class Oracle:
         undone = self._undone
         for history in self._histories.values():
             yield from history.stands(undone)
-        standing = Counter(
-            [(x.execution, x.site, x.occurrence) for x in ledger.landings if x.key not in undone]
-        )
-        for (execution, site, occurrence), count in standing.items():
+        if self._landed != (len(ledger.landings), len(ledger.undos)):
+            self._landed = len(ledger.landings), len(ledger.undos)
+            standing = [x for x in ledger.landings if x.key not in undone]
+            self._standing = Counter([(x.execution, x.site, x.occurrence) for x in standing])
+        for (execution, site, occurrence), count in self._standing.items():
             if count > 1:
                 yield Broken(Rule.ONE_LANDING, execution, f"{site}{occurrence}: {count}")
         keys = {row["key"]: row["id"] for row in rows["execution"]} if ledger.sent else {}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import random
 from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from perdure.chaos.quick import QuickLoop
 from perdure.chaos.simulation import EPOCH, NothingLeft, SimClock, SimLoop, Time, let_pass, run
 
 HOUR = 3600.0
@@ -150,6 +153,51 @@ def test_a_turn_runs_what_can_run_now_and_nothing_later() -> None:
     assert loop.due
     loop.turn()
     assert told == ["now", "later"] and loop.next_moment is None
+    loop.abandon()
+
+
+def test_the_quick_loop_waits_for_the_same_microsecond() -> None:
+    """A moment is rounded to thousandths of one, and then up: also where that is not computed."""
+    dice = random.Random("moments")
+    near = (
+        0.0,
+        1e-5,
+        9e-5,
+        1e-4,
+        1.1e-4,
+        4.9e-4,
+        5e-4,
+        5.1e-4,
+        6e-4,
+        0.5,
+        0.9994,
+        0.9996,
+        1 - 1e-6,
+    )
+    for _ in range(2000):
+        when = (dice.randrange(10 ** dice.randrange(1, 14)) + dice.choice(near)) / 1e6
+        loops = QuickLoop(Time()), SimLoop(Time())
+        for loop in loops:
+            loop.call_at(when, print)
+        moments = [loop.next_moment for loop in loops]
+        assert moments == [math.ceil(round(when * 1e6, 3))] * 2
+        for loop in loops:
+            loop.abandon()
+
+
+def test_a_quick_loop_says_when_it_has_its_next_turn() -> None:
+    """At once for what waits already, else at the first timer that was not taken back, or never."""
+    time = Time()
+    loop = QuickLoop(time)
+    assert loop.next_turn is None
+    early, _ = loop.call_later(1, print), loop.call_later(2, print)
+    assert loop.next_turn == 1_000_000
+    early.cancel()
+    assert loop.next_turn == 2_000_000
+    loop.call_soon(int)
+    assert loop.next_turn == 0 and loop.due
+    loop.drain()
+    assert loop.next_turn == 2_000_000
     loop.abandon()
 
 
