@@ -73,6 +73,7 @@ GROUPS = {
     "engine/test_resting.py": "resting",
     "model/test_compiler_robust.py": "robust",
     "specs/test_binding.py": "enumerated",
+    "test_house.py": "house",
     "model/analysis/test_effects_oracle.py": "programs",
     "model/analysis/test_theorem.py": "programs",
     "model/analysis/test_verdicts.py": "programs",
