@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from perdure.chaos.quick import QuickLoop
 from perdure.chaos.simulation import EPOCH, NothingLeft, SimClock, SimLoop, Time, let_pass, run
 
 HOUR = 3600.0
@@ -150,6 +151,37 @@ def test_a_turn_runs_what_can_run_now_and_nothing_later() -> None:
     assert loop.due
     loop.turn()
     assert told == ["now", "later"] and loop.next_moment is None
+    loop.abandon()
+
+
+def test_turns_go_on_as_long_as_somebody_says_so() -> None:
+    """Each runs what could run when it began; time passes between two of them, if he lets it."""
+    time, told, asked = Time(), list[str](), list[tuple[int, list[str]]]()
+    loop = QuickLoop(time)
+
+    def first() -> None:
+        told.append("first")
+        loop.call_soon(told.append, "on the way")
+
+    loop.call_soon(first)
+    loop.call_later(1, told.append, "later")
+    loop.call_later(1, told.append, "taken back").cancel()
+    time.happen(2, lambda: told.append("outside"))
+
+    def again() -> bool:
+        asked.append((time.now, told.copy()))
+        moment = loop.next_moment
+        if not loop.due and moment is not None and time.is_quiet_until(moment):
+            time.pass_until(moment)
+        return loop.due
+
+    loop.turns(again)
+    assert asked == [
+        (0, ["first"]),
+        (0, ["first", "on the way"]),
+        (1_000_000, ["first", "on the way", "later"]),
+    ]
+    assert time.is_quiet_until(1_999_999) and not time.is_quiet_until(2_000_000)
     loop.abandon()
 
 
