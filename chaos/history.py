@@ -12,7 +12,8 @@ import os
 import sqlite3
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -128,12 +129,20 @@ class _Engine(Engine):
         lease_seconds: float,
     ) -> None:
         self._identity = identity
+        self._simulated = store, world, clock, lease_seconds
         super().__init__(url, store=store, world=world, clock=clock, lease_seconds=lease_seconds)
 
     def _new_worker(self) -> Worker:
-        worker = super()._new_worker()
-        worker.identity = self._identity
+        store, world, clock, lease_seconds = self._simulated
+        worker = Worker(store, world, clock, self._identity, lease_seconds=lease_seconds)
+        worker.finished = self._finished
         return worker
+
+
+@cache
+def _identity_of(pid: int) -> Identity:
+    """Who this process really is: read once, for the thousands that are played in it."""
+    return own_identity(str(pid))
 
 
 class SimProcess:
@@ -164,10 +173,8 @@ class SimProcess:
         """The first process is provably gone for the second, and the second is alive for the first:
         so a takeover needs no lease to run out. Safety never rests on when it comes.
         """
-        real = own_identity(f"process {self.number}")
-        if self.number > 1:
-            return real
-        return Identity(real.worker, real.host, real.boot, real.namespace, real.pid, -1)
+        real = replace(_identity_of(os.getpid()), worker=f"process {self.number}")
+        return real if self.number > 1 else replace(real, started=-1)
 
     async def _main(self) -> None:
         world = PortedWorld(self, self.history.outside)
