@@ -27,10 +27,11 @@ from typing import Any
 import msgspec
 
 from ..chaos.kills import Fate, Moment, fates
-from ..engine.client import enqueue
+from ..engine.client import Engine, enqueue
 from ..engine.errors import StoreUnavailable
 from ..engine.sqlite import SqliteStore
 from ..engine.status import Status
+from ..engine.store import Store
 from ..model.compiler import compile_workflow
 from ..model.program import Program
 from ..model.values import codec
@@ -242,23 +243,27 @@ class Killer:
         await store.close()
 
     async def _keep_coming(self, workers: int) -> None:
-        """Order more while somebody is to be killed; then wait until all have ended."""
-        store = SqliteStore(self.db)
-        await store.open()
+        """Order more while somebody is to be killed; then wait until all have ended.
+
+        The engine here serves nothing. It fences who stands still: a worker that is killed within
+        two seconds seldom lives to see that another's heart has stopped.
+        """
         program = compile_workflow(fulfil_order)
         left, since = 0, time.monotonic()
-        while not (self._all_killed.is_set() and self._settled.is_set()):
-            with suppress(StoreUnavailable):  # whoever stands still holds it: look again
-                now = await self._look_after(store, program, _ORDERS_AHEAD * workers)
-                if self._all_killed.is_set():
-                    if now != left:
-                        left, since = now, time.monotonic()
-                    if not left or time.monotonic() > since + UNSETTLED_SECONDS:
-                        self._settled.set()
-            await asyncio.sleep(LOOK_SECONDS)
-        await store.close()
+        async with Engine(self.db, name="the watch", lease_seconds=LEASE_SECONDS) as engine:
+            while not (self._all_killed.is_set() and self._settled.is_set()):
+                with suppress(StoreUnavailable):  # whoever stands still holds it: look again
+                    now = await self._look_after(engine.store, program, _ORDERS_AHEAD * workers)
+                    if self._all_killed.is_set():
+                        if now != left:
+                            left, since = now, time.monotonic()
+                        if not left or time.monotonic() > since + UNSETTLED_SECONDS:
+                            self._settled.set()
+                await asyncio.sleep(LOOK_SECONDS)
+            if engine.worker.retired:
+                self.campaign.problems.append(f"the watch ended: {engine.worker.retired}")
 
-    async def _look_after(self, store: SqliteStore, program: Program, ahead: int) -> int:
+    async def _look_after(self, store: Store, program: Program, ahead: int) -> int:
         """Order, or let what has stalled go on; how many have not ended."""
         active = len(await store.list(status=Status.ACTIVE, limit=100_000))
         while not self._all_killed.is_set() and active < ahead:
@@ -269,7 +274,7 @@ class Killer:
             self.campaign.resumed += sum([await store.resume(row.key) for row in stalled])
         return active + len(stalled)
 
-    async def _order(self, store: SqliteStore, program: Program) -> None:
+    async def _order(self, store: Store, program: Program) -> None:
         number = len(self.orders) + 1
         declined = (number,) if number % DECLINED == 0 else ()
         order = make_orders(number, declined)[-1]
