@@ -12,7 +12,8 @@ import os
 import sqlite3
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -35,7 +36,8 @@ from ..specs.oracle import Broken, Oracle, Rows
 from .faults import Fault, Kind, Point
 from .outside import Answer, Outside
 from .ports import Breaks, Gate, PortedClock, PortedStore, PortedWorld
-from .simulation import EPOCH, NothingLeft, SimLoop, Time, let_pass
+from .quick import QuickLoop
+from .simulation import EPOCH, NothingLeft, Time, let_pass
 from .standing import on_desk
 
 SECONDS_MAX = 900
@@ -127,12 +129,20 @@ class _Engine(Engine):
         lease_seconds: float,
     ) -> None:
         self._identity = identity
+        self._simulated = store, world, clock, lease_seconds
         super().__init__(url, store=store, world=world, clock=clock, lease_seconds=lease_seconds)
 
     def _new_worker(self) -> Worker:
-        worker = super()._new_worker()
-        worker.identity = self._identity
+        store, world, clock, lease_seconds = self._simulated
+        worker = Worker(store, world, clock, self._identity, lease_seconds=lease_seconds)
+        worker.finished = self._finished
         return worker
+
+
+@cache
+def _identity_of(pid: int) -> Identity:
+    """Who this process really is: read once, for the thousands that are played in it."""
+    return own_identity(str(pid))
 
 
 class SimProcess:
@@ -144,7 +154,7 @@ class SimProcess:
     def __init__(self, history: History, number: int) -> None:
         self.history, self.number = history, number
         self.time, self.gate = history.time, history.gate
-        self.loop = SimLoop(self.time)
+        self.loop = QuickLoop(self.time)
         self.dead = self.stopped = self.asleep = False
         self.session: int | None = None  # the newest that it has registered
         self._thawed = asyncio.Event()
@@ -163,10 +173,8 @@ class SimProcess:
         """The first process is provably gone for the second, and the second is alive for the first:
         so a takeover needs no lease to run out. Safety never rests on when it comes.
         """
-        real = own_identity(f"process {self.number}")
-        if self.number > 1:
-            return real
-        return Identity(real.worker, real.host, real.boot, real.namespace, real.pid, -1)
+        real = replace(_identity_of(os.getpid()), worker=f"process {self.number}")
+        return real if self.number > 1 else replace(real, started=-1)
 
     async def _main(self) -> None:
         world = PortedWorld(self, self.history.outside)
@@ -245,7 +253,7 @@ class SimProcess:
             defects.append(repr(self.main.exception()))
         self.dead = True
         self.store.links.dispose()
-        self.loop.abandon()
+        self.loop.abandon(asyncio.all_tasks(self.loop))  # a step's own too
         return defects
 
 
@@ -297,8 +305,7 @@ class History:
         running = [p for p in going if not p.stopped]
         due = [p for p in running if p.loop.due]
         for process in due:
-            # Whoever runs alone takes all its turns at once: there is nobody to take them with.
-            process.loop.turn(lambda p=process: [q for q in going if q.running] == [p])
+            process.loop.turns(lambda p=process: self._goes_on(p, going))
             if process.dead:
                 process.bury()
             if (process.dead or process.stopped) and not any(p.running for p in self._processes):
@@ -306,6 +313,21 @@ class History:
         if going and not due:
             self._pass(running)
         return bool(going)
+
+    def _goes_on(self, process: SimProcess, going: Sequence[SimProcess]) -> bool:
+        """Whoever runs alone takes all its turns at once: there is nobody to take them with. Time
+        passes for it in the midst of them while nothing happens outside."""
+        if not process.running or any(q.running for q in going if q is not process):
+            return False
+        if process.loop.due:
+            return True
+        moment = process.loop.next_moment
+        if moment is None or self.flow.skips or self.outside.stuck:
+            return False
+        if moment > SECONDS_MAX * 1e6 or not self.time.is_quiet_until(moment):
+            return False
+        self.time.pass_until(moment)
+        return True
 
     def _is_open_again(self) -> bool:
         """A late answer has settled what lay on the desk while all were about to end: then somebody

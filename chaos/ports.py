@@ -102,8 +102,12 @@ class Process(Protocol):
     """What the ports need of the process they belong to."""
 
     time: Time
-    loop: SimLoop
     gate: Gate
+
+    @property
+    def loop(self) -> SimLoop:
+        """Its own."""
+        ...
 
     async def able(self) -> None:
         """Return when the process runs; never, once it is dead."""
@@ -287,5 +291,7 @@ class PortedClock:
 
     def _moment(self, operation: str) -> Kind | None:
         number = self._process.gate.number("clock", operation)
+        if not number:  # as mostly: somebody has glanced at an idle store
+            return None
         boundary = Boundary("clock", operation, number, Edge.BEFORE)
         return self._process.gate.meet(boundary, kinds("moment", Edge.BEFORE))

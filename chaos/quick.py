@@ -1,7 +1,7 @@
-"""An event loop in virtual time made for speed: one call runs all that can run at this moment.
+"""An event loop in virtual time made for speed: one call runs all that can run at this moment, or
+one turn after another as long as somebody says so.
 
-The same semantics as `simulation.SimLoop`, whose single turns it does not offer. No file, no
-socket, no thread.
+The same semantics as `simulation.SimLoop`. No file, no socket, no thread.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
@@ -121,11 +122,30 @@ class QuickLoop(SimLoop):
 
     def drain(self) -> None:
         """Run everything that can run at this moment, or until the process is `halted`."""
+        with self._running():
+            self._run_all()
+
+    def turns(self, again: Callable[[], bool]) -> None:
+        """Run once everything that can run now, and once more as long as `again()`, which may let
+        time pass. What comes on the way is for the next turn."""
+        soon, timers = self._soon, self._timers
+        with self._running():
+            while True:
+                now = self.simulated.now
+                while timers and timers[0][0] <= now:
+                    soon.append(heapq.heappop(timers)[2])
+                for _ in range(len(soon)):
+                    self._run(soon.popleft())
+                if not again():
+                    return
+
+    @contextmanager
+    def _running(self) -> Generator[None]:
         hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(finalizer=self._left)
         asyncio._set_running_loop(self)  # pyright: ignore[reportPrivateUsage] # made for loops
         try:
-            self._run_all()
+            yield
         finally:
             asyncio._set_running_loop(None)  # pyright: ignore[reportPrivateUsage] # made for loops
             sys.set_asyncgen_hooks(*hooks)
@@ -137,15 +157,17 @@ class QuickLoop(SimLoop):
                 soon.append(heapq.heappop(timers)[2])
             if not soon or self.halted:
                 return
-            handle = soon.popleft()
-            try:
-                handle.context.run(handle.function, *handle.arguments)
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:
-                said = "a callback failed"
-                self.call_exception_handler({"message": said, "exception": error, "handle": handle})
+            self._run(soon.popleft())
         raise NeverWaits(f"{TURNS_MAX} callbacks at {now} us")
+
+    def _run(self, handle: _Callback) -> None:
+        try:
+            handle.context.run(handle.function, *handle.arguments)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            said = "a callback failed"
+            self.call_exception_handler({"message": said, "exception": error, "handle": handle})
 
     def _left(self, generator: AsyncGenerator[Any, Any]) -> None:
         """A generator that nobody ends: its process does, if it lives."""

@@ -64,6 +64,10 @@ class Time:
         """Something is still to happen outside."""
         return bool(self._happenings)
 
+    def is_quiet_until(self, moment: int) -> bool:
+        """Nothing happens outside up to and at this moment."""
+        return not self._happenings or self._happenings[0][0] > moment
+
     def pass_until(self, moment: int | None) -> None:
         """Go to the next happening or to `moment`, whichever is first."""
         if self._happenings and (moment is None or self._happenings[0][0] <= moment):
@@ -116,7 +120,6 @@ class SimLoop(asyncio.BaseEventLoop):
         self.set_exception_handler(self._noticed)
         self.defects: list[BaseException] = []
         self.abandoned = False
-        self._again: Callable[[], bool] = lambda: False
 
     def time(self) -> float:
         """Virtual seconds."""
@@ -149,9 +152,8 @@ class SimLoop(asyncio.BaseEventLoop):
         moment = self.next_moment
         return moment is not None and moment <= self.simulated.now
 
-    def turn(self, again: Callable[[], bool] = lambda: False) -> None:
-        """Run once everything that can run now; once more while something is due and `again()`."""
-        self._again = again
+    def turn(self) -> None:
+        """Run once everything that can run now."""
         self.run_forever()
 
     def _run_once(self) -> None:
@@ -162,7 +164,7 @@ class SimLoop(asyncio.BaseEventLoop):
             handle = ready.popleft()
             if not handle.cancelled():
                 handle._run()
-        self._stopping = not (self.due and self._again())
+        self._stopping = True
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         return None

@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
@@ -27,11 +27,11 @@ from typing import Any
 import msgspec
 
 from ..chaos.kills import Fate, Moment, fates
-from ..engine.client import enqueue
+from ..engine.client import Engine, enqueue
 from ..engine.errors import StoreUnavailable
 from ..engine.sqlite import SqliteStore
 from ..engine.status import Status
-from ..engine.store import ExecutionRow
+from ..engine.store import Store
 from ..model.compiler import compile_workflow
 from ..model.program import Program
 from ..model.values import codec
@@ -55,6 +55,7 @@ SLOW_MS = 25  # the bank takes its time, so that a random moment can fall into a
 STILLBORN_MAX = 10
 """How many lives in a row may end before they serve: a start needs the lock within 5 s."""
 LOOK_SECONDS = 0.02
+LOCKED_SECONDS = 1.0  # how long one look waits for a lock
 _ORDERS_AHEAD = 2  # orders under way for each worker
 
 Say = Callable[[str], None]
@@ -226,18 +227,12 @@ class Killer:
             self.campaign.writers += not fenced
 
     def _until_fenced(self, worker: str) -> bool:
-        sql = "SELECT fenced FROM session WHERE worker = ? ORDER BY id DESC LIMIT 1"
         until = time.monotonic() + ZOMBIE_SECONDS
         while time.monotonic() < until and not self._settled.is_set():
-            rows = self._rows(sql, (worker,))
-            if rows and rows[0][0] is not None:
+            if fenced(self.db, worker):
                 return True
             time.sleep(LOOK_SECONDS)
         return False
-
-    def _rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
-        with closing(sqlite3.connect(self.db, timeout=30)) as database:
-            return database.execute(sql, parameters).fetchall()
 
     # --- orders ---------------------------------------------------------------------------------
 
@@ -248,36 +243,43 @@ class Killer:
         await store.close()
 
     async def _keep_coming(self, workers: int) -> None:
-        """Order more while somebody is to be killed; then wait until all have ended."""
-        store = SqliteStore(self.db)
-        await store.open()
+        """Order more while somebody is to be killed; then wait until all have ended.
+
+        The engine here serves nothing. It fences who stands still: a worker that is killed within
+        two seconds seldom lives to see that another's heart has stopped.
+        """
         program = compile_workflow(fulfil_order)
         left, since = 0, time.monotonic()
-        while not (self._all_killed.is_set() and self._settled.is_set()):
-            active = await store.list(status=Status.ACTIVE, limit=100_000)
-            while not self._all_killed.is_set() and len(active) < _ORDERS_AHEAD * workers:
-                try:
-                    active += await self._order(store, program)
-                except StoreUnavailable:  # whoever stands still holds the writer: order again
-                    break
-            stalled = await store.list(status=Status.STALLED, limit=100_000)
-            if self._all_killed.is_set():
-                if len(active) + len(stalled) != left:
-                    left, since = len(active) + len(stalled), time.monotonic()
-                self.campaign.resumed += sum([await store.resume(row.key) for row in stalled])
-                if not left or time.monotonic() > since + UNSETTLED_SECONDS:
-                    self._settled.set()
-            await asyncio.sleep(LOOK_SECONDS)
-        await store.close()
+        async with Engine(self.db, name="the watch", lease_seconds=LEASE_SECONDS) as engine:
+            while not (self._all_killed.is_set() and self._settled.is_set()):
+                with suppress(StoreUnavailable):  # whoever stands still holds it: look again
+                    now = await self._look_after(engine.store, program, _ORDERS_AHEAD * workers)
+                    if self._all_killed.is_set():
+                        if now != left:
+                            left, since = now, time.monotonic()
+                        if not left or time.monotonic() > since + UNSETTLED_SECONDS:
+                            self._settled.set()
+                await asyncio.sleep(LOOK_SECONDS)
+            if engine.worker.retired:
+                self.campaign.problems.append(f"the watch ended: {engine.worker.retired}")
 
-    async def _order(self, store: SqliteStore, program: Program) -> list[ExecutionRow]:
+    async def _look_after(self, store: Store, program: Program, ahead: int) -> int:
+        """Order, or let what has stalled go on; how many have not ended."""
+        active = len(await store.list(status=Status.ACTIVE, limit=100_000))
+        while not self._all_killed.is_set() and active < ahead:
+            await self._order(store, program)
+            active += 1
+        stalled = await store.list(status=Status.STALLED, limit=100_000)
+        if self._all_killed.is_set():
+            self.campaign.resumed += sum([await store.resume(row.key) for row in stalled])
+        return active + len(stalled)
+
+    async def _order(self, store: Store, program: Program) -> None:
         number = len(self.orders) + 1
         declined = (number,) if number % DECLINED == 0 else ()
         order = make_orders(number, declined)[-1]
         await enqueue(store, program, order.id, {"order": codec(Order).seal(order)})
         self.orders.append(order)
-        row = await store.find(order.id)
-        return [] if row is None else [row]
 
     # --- the judgement --------------------------------------------------------------------------
 
@@ -300,10 +302,26 @@ class Killer:
         self.campaign.problems += await store.damage()
         await store.close()
         # Its primary key permits no second row; a step that held the writer too long has none.
-        saved = {id for (id,) in self._rows("SELECT id FROM orders")}
+        saved = {id for (id,) in _rows(self.db, "SELECT id FROM orders")}
         gone = [one.order for one in found if one.end == "done" and one.order not in saved]
         self.campaign.problems += [f"{order}: done, and not in the table" for order in gone]
         return found
+
+
+def fenced(db: str, worker: str) -> bool:
+    """Whether the newest session of a worker is fenced. False too while nobody can tell: who stands
+    still in the middle of a commit keeps readers out, in the end with "locking protocol"."""
+    sql = "SELECT fenced FROM session WHERE worker = ? ORDER BY id DESC LIMIT 1"
+    try:
+        rows = _rows(db, sql, (worker,))
+    except sqlite3.OperationalError:
+        return False
+    return bool(rows) and rows[0][0] is not None
+
+
+def _rows(db: str, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
+    with closing(sqlite3.connect(db, timeout=LOCKED_SECONDS)) as database:
+        return database.execute(sql, parameters).fetchall()
 
 
 def run_campaign(

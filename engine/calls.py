@@ -78,6 +78,7 @@ class Caller:
         work = self._perform(instance, running.call, running.step, running)
         # Not by the loop's factory: that one asks whether a step starts the task.
         running.task = asyncio.Task(work, name=running.call.site.name)
+        running.forget = self.tasks.discard
         self.tasks.add(running.task)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

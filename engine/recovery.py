@@ -40,6 +40,7 @@ class Holder(Protocol):
     quarantine: Quarantine
     finished: Callable[[str, tuple[Status, Body] | None], None]
     stopping: bool
+    ended: bool  # nothing is written or claimed for it any more
 
     async def register(self) -> None:
         """Have a new session, and beat for it."""
@@ -80,6 +81,8 @@ class Recovery:
         worker = self.worker
         if not isinstance(gone, (Fenced, Ambiguous)):
             worker.fail(gone, 0.0)  # what the batch became is not known: nothing more is written
+        elif worker.ended:
+            pass  # a step that outlives its worker needs no session: others go on with it
         elif self.task is not None and not self.task.done():
             if isinstance(gone, Ambiguous):  # of the new session, perhaps: nobody looked for it yet
                 self._again = gone

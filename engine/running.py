@@ -6,6 +6,7 @@ Nothing is called here, and what its outcome means is not known.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ class Running(msgspec.Struct, eq=False):
     call: Call
     step: Step[..., Any]
     task: asyncio.Task[None] | None = None
+    forget: Callable[[asyncio.Task[None]], None] | None = None  # for a task without last words
     cancelled: bool = False
     waiting: bool = True
 
@@ -42,4 +44,6 @@ class Running(msgspec.Struct, eq=False):
         """Give the call up, before or while it runs; its outcome is dropped."""
         self.cancelled = True
         if self.task is not None:
+            if self.waiting and self.forget is not None:
+                self.task.add_done_callback(self.forget)  # it may end before its first turn
             self.task.cancel()

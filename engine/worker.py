@@ -85,7 +85,7 @@ class Worker:
         self.refused = Refused(store, lambda: self.session, self._told, self.kick)
         self._glances = Glances(clock, self._anything)
         self._look_for_work = self._look_for_mail = True
-        self.stopping = self._hurried = False
+        self.stopping = self.ended = self._hurried = False
         self._seen = -1
         self._next_wake: int | None = None
         self._next_sweep = 0.0
@@ -162,6 +162,7 @@ class Worker:
             await self._drain(drain_seconds, hard_seconds)
         except Exception:
             _LOG.exception("what waits to be written is left to others")
+        self.ended = True
         self.stop_beating()
         for instance in list(self.instances.values()):
             self.forget(instance)
@@ -317,6 +318,8 @@ class Worker:
         instance = loading.load(program, claimed, self.session)
         value = loading.values_of(program)
         instance.state = await loading.resolve(self.store, row.id, instance.state, value)
+        if row.owner != self.session:
+            return  # handed over since it was claimed, and released: it is claimed again
         known = self.instances.get(row.key)
         if known is not None and known.create is not None:  # a start whose key has been taken
             self._exists(known, row)

@@ -73,6 +73,7 @@ GROUPS = {
     "engine/test_resting.py": "resting",
     "model/test_compiler_robust.py": "robust",
     "specs/test_binding.py": "enumerated",
+    "test_house.py": "house",
     "model/analysis/test_effects_oracle.py": "programs",
     "model/analysis/test_theorem.py": "programs",
     "model/analysis/test_verdicts.py": "programs",
@@ -90,6 +91,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Say which tests go together, before the workers of pytest-xdist look."""
     if not config.pluginmanager.hasplugin("xdist"):
         return
+    # What takes as long as hundreds of others must not be begun last, when one worker has no more.
+    items.sort(key=lambda item: item.path.name != "test_tutorial.py")
     tests = ROOT / "tests"
     for item in items:
         group = GROUPS.get(item.path.relative_to(tests).as_posix())

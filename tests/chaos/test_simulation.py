@@ -201,6 +201,37 @@ def test_a_quick_loop_says_when_it_has_its_next_turn() -> None:
     loop.abandon()
 
 
+def test_turns_go_on_as_long_as_somebody_says_so() -> None:
+    """Each runs what could run when it began; time passes between two of them, if he lets it."""
+    time, told, asked = Time(), list[str](), list[tuple[int, list[str]]]()
+    loop = QuickLoop(time)
+
+    def first() -> None:
+        told.append("first")
+        loop.call_soon(told.append, "on the way")
+
+    loop.call_soon(first)
+    loop.call_later(1, told.append, "later")
+    loop.call_later(1, told.append, "taken back").cancel()
+    time.happen(2, lambda: told.append("outside"))
+
+    def again() -> bool:
+        asked.append((time.now, told.copy()))
+        moment = loop.next_moment
+        if not loop.due and moment is not None and time.is_quiet_until(moment):
+            time.pass_until(moment)
+        return loop.due
+
+    loop.turns(again)
+    assert asked == [
+        (0, ["first"]),
+        (0, ["first", "on the way"]),
+        (1_000_000, ["first", "on the way", "later"]),
+    ]
+    assert time.is_quiet_until(1_999_999) and not time.is_quiet_until(2_000_000)
+    loop.abandon()
+
+
 def test_an_abandoned_program_goes_no_further() -> None:
     """What stood behind the point of death never runs; only `finally` blocks see the end."""
     time, told = Time(), list[str]()

@@ -22,14 +22,17 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
+# Not in the fixture: a module that imports the fixture has one of its own, and would play anew.
+_KNOWN: dict[tuple[str, Plan], Enumeration] = {}
+
+
 @pytest.fixture(scope="session")
 def enumerated(folder: Path) -> Callable[..., Enumeration]:
-    """The enumeration of a flow under a plan, played once for all tests."""
-    known: dict[tuple[str, Plan], Enumeration] = {}
+    """The enumeration of a flow under a plan, played once in a process for all tests."""
 
     def get(flow: Flow, plan: Plan = single_faults) -> Enumeration:
-        if (flow.name, plan) not in known:
-            known[flow.name, plan] = enumerate_flow(flow, folder, plan)
-        return known[flow.name, plan]
+        if (flow.name, plan) not in _KNOWN:
+            _KNOWN[flow.name, plan] = enumerate_flow(flow, folder, plan)
+        return _KNOWN[flow.name, plan]
 
     return get

@@ -21,12 +21,21 @@ from perdure.engine.clock import Timer
 from perdure.engine.desk import Case, cases
 from perdure.engine.looking import view
 from perdure.engine.sqlite import SqliteStore
-from perdure.engine.store import Append, Appended, EffectRow, ExecutionRow, MessageRow, Store
+from perdure.engine.store import (
+    Append,
+    Appended,
+    EffectRow,
+    ExecutionRow,
+    Identity,
+    MessageRow,
+    Store,
+)
 from perdure.engine.world import World
 
 T = TypeVar("T")
 FOREVER = 10.0**9
 PATIENCE_SECONDS = 5_000.0  # of virtual time, for a whole life
+SLOW_SECONDS = 2.0  # of a read of the log while a session is handed over
 QUIET_SECONDS = 120.0
 """Longer than every wait between attempts: what has not happened by then waits for somebody."""
 
@@ -303,6 +312,39 @@ class Beside:
         if self._act is not None:
             await self._act("after", self.writes)
         return result
+
+
+class Troubled:
+    """The stage's store, with the troubles that a test asks for."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.handovers = self.registered = 0
+        self.slow = asyncio.Event()  # from now on logs are read slowly
+
+    @property
+    def port(self) -> Any:
+        """As a Store."""
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stage.store, name)
+
+    async def register(self, identity: Identity) -> int:
+        self.registered += 1
+        return await self.stage.store.register(identity)
+
+    async def handover(self, session: int, identity: Identity) -> tuple[int, dict[int, int]]:
+        """The store's; what it moved is read slowly."""
+        told = await self.stage.store.handover(session, identity)
+        self.handovers += 1
+        self.slow.set()
+        return told
+
+    async def log(self, execution: int, after: int = -1) -> Any:
+        if self.slow.is_set():
+            await asyncio.sleep(SLOW_SECONDS)
+        return await self.stage.store.log(execution, after)
 
 
 async def ended(run: Run[Any]) -> tuple[str, Any]:

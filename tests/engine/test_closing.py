@@ -3,14 +3,24 @@ it was done; a caller learns it once, and nothing dies unheard."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
 import pytest
-from perdure import idempotent, workflow
+from msgspec.structs import replace
+from perdure import idempotent, pure, workflow
 from perdure.chaos.simulation import SimLoop, run
 from perdure.engine.client import Engine
 from perdure.engine.errors import StoreUnavailable
-from perdure.engine.store import Store
+from perdure.engine.instance import Instance
+from perdure.engine.kernel import Call
+from perdure.engine.running import Running
+from perdure.engine.store import Append, Appended, Store
 
-from .stage import Beside, Stage, StageClock
+from .stage import Beside, Stage, StageClock, Troubled, outside
+
+LATER_SECONDS = 30.0  # longer than a worker waits for its calls
 
 
 @idempotent
@@ -23,6 +33,17 @@ async def tell(name: str) -> str:
 async def told(name: str) -> str:
     """One call."""
     return await tell(name)
+
+
+@pure
+async def think(n: int) -> int:
+    outside().note("called", "think", n)
+    return n
+
+
+@workflow
+async def thinks(n: int) -> int:
+    return await think(n)
 
 
 class Gone:
@@ -89,3 +110,61 @@ def test_what_a_close_could_not_write_is_done_by_the_next_life() -> None:
 
     stage.play(main, store=gone.store)
     assert stage.play(again) == "Ann"
+
+
+class Deaf(Troubled):
+    """A write that does not follow the log; and the driver hears of no cancellation while it gives
+    back what it was refused."""
+
+    gives_back = False
+
+    async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
+        if batch[0].create is not None:
+            return await self.stage.store.append(session, batch)
+        if batch[0].records:
+            return await self.stage.store.append(session, [replace(batch[0], previous=b"?" * 16)])
+        self.gives_back = True
+        end = self.stage.time.now + LATER_SECONDS * 1e6
+        while self.stage.time.now < end:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(1)
+        return await self.stage.store.append(session, batch)
+
+
+def test_what_outlives_its_worker_registers_no_session() -> None:
+    """It finds the session gone, as it must be. A new one would beat for what nobody drives."""
+    stage = Stage()
+    store = Deaf(stage)
+
+    async def main() -> None:
+        clock = StageClock(stage.time, loop)
+        async with Engine("sqlite://", store=store.port, clock=clock, drain_seconds=1.0) as engine:
+            await engine.start(told("Ann"), id="e")
+            await stage.until(lambda: store.gives_back)
+        await asyncio.sleep(3 * LATER_SECONDS)
+        assert store.registered == 1 and not engine.worker.caller.tasks
+        assert all(row.fenced is not None for row in await stage.store.sessions())
+
+    loop = SimLoop(stage.time)
+    run(loop, main())
+    assert loop.defects == []
+
+
+def test_a_call_that_is_given_up_before_its_first_turn_is_remembered_by_nobody() -> None:
+    """A task that never ran has no last words; a worker that kept it would grow for ever."""
+    stage = Stage()
+
+    async def main(engine: Engine) -> None:
+        make, given = engine.worker.driver.make_call, list[Running]()
+
+        def given_up(instance: Instance, call: Call) -> Running:
+            given.append(make(instance, call))
+            given[0].cancel()
+            return given[0]
+
+        engine.worker.driver.make_call = given_up
+        await engine.start(thinks(1), id="e")
+        await stage.until(lambda: given and given[0].task is not None and given[0].task.done())
+        assert not stage.out.seen and not engine.worker.caller.tasks
+
+    stage.play(main)

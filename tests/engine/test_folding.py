@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from perdure import Engine, Signal, compensatable, idempotent, saga, workflow
-from perdure.engine import checkpoint
+from perdure import Engine, Signal, compensatable, effect_key, idempotent, saga, workflow
+from perdure.engine import checkpoint, kernel
 from perdure.engine.bodies import decode
 from perdure.engine.loading import fold, values_of
 from perdure.engine.records import NO_TRANSITION, Record
@@ -148,3 +148,40 @@ async def test_a_checkpoint_keeps_what_the_undo_stack_holds() -> None:
 def is_stack(value: object) -> bool:
     """Undo stacks are the only tuples in a frame."""
     return isinstance(value, tuple)
+
+
+KEYS: list[str] = []
+
+
+@idempotent
+async def count(number: int) -> int:
+    """One more, and under which key."""
+    KEYS.append(effect_key())
+    return number + 1
+
+
+@workflow
+async def counts(number: int) -> int:
+    """The same call site again, right behind itself."""
+    while number < 3:
+        number = await count(number)
+    return number
+
+
+async def test_a_call_site_that_is_met_again_makes_a_new_call() -> None:
+    """A loop counts its calls; only what was voided or undone makes the same one anew."""
+    KEYS.clear()
+    async with Engine("sqlite://") as engine:
+        assert await engine.run(counts(0), id="c") == 3
+    expected = [kernel.effect_key("c", "count", number, 0) for number in (1, 2, 3)]
+    assert list(KEYS) == expected  # no attempt was voided
+
+
+def test_an_execution_begins_with_one_token_of_record_zero() -> None:
+    """Whether a token's record is durable is asked by that number."""
+    program = compile_workflow(counts)
+    state = kernel.begin(program, {}, 7)
+    (place,) = state.marking
+    assert program.net.places[place].name == program.net.initial
+    assert (state.marking[place].seq, state.marking[place].at) == (0, 7)
+    assert not state.calls and not state.intents

@@ -14,11 +14,10 @@ from perdure import Engine, Signal, Tx, irreversible, pure, transactional, workf
 from perdure.engine import bodies
 from perdure.engine.client import enqueue
 from perdure.engine.errors import StoreUnavailable
-from perdure.engine.store import Ambiguous, Append, Appended, Claimed, Identity
+from perdure.engine.store import Ambiguous, Append, Appended, Claimed
 
-from .stage import Stage, outside
+from .stage import SLOW_SECONDS, Stage, Troubled, outside
 
-SLOW_SECONDS = 2.0  # of a read of the log while a session is handed over
 TURN_SECONDS = 0.01
 GO = Signal[str]("go")
 
@@ -62,39 +61,6 @@ async def hears(n: int) -> str:
     n = await think(n)
     word = await GO.wait()
     return f"{word} {n}"
-
-
-class Troubled:
-    """The stage's store, with the troubles that a test asks for."""
-
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.handovers = self.registered = 0
-        self.slow = asyncio.Event()  # from now on logs are read slowly
-
-    @property
-    def port(self) -> Any:
-        """As a Store."""
-        return self
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.stage.store, name)
-
-    async def register(self, identity: Identity) -> int:
-        self.registered += 1
-        return await self.stage.store.register(identity)
-
-    async def handover(self, session: int, identity: Identity) -> tuple[int, dict[int, int]]:
-        """The store's; what it moved is read slowly."""
-        told = await self.stage.store.handover(session, identity)
-        self.handovers += 1
-        self.slow.set()
-        return told
-
-    async def log(self, execution: int, after: int = -1) -> Any:
-        if self.slow.is_set():
-            await asyncio.sleep(SLOW_SECONDS)
-        return await self.stage.store.log(execution, after)
 
 
 Main = Callable[[Engine, Stage], Coroutine[Any, Any, Any]]
@@ -169,6 +135,36 @@ def test_a_claim_refused_late_lets_nothing_out_before_the_handover_is_through() 
 
     played(stage, store, main)
     assert (store.handovers, store.registered) == (1, 1)
+
+
+class LateAnswerOfAClaim(LateClaim):
+    """What was claimed is told long after; one commit is ambiguous meanwhile."""
+
+    async def claim(self, session: int, nets: Sequence[str], limit: int) -> list[Claimed]:
+        told = await self.stage.store.claim(session, nets, limit)
+        if told and not self.handovers:
+            self.doubt = True
+            await self.stage.until(lambda: self.registered == 1 and self.slow.is_set())
+            await asyncio.sleep(4 * SLOW_SECONDS)
+        return told
+
+
+def test_what_was_claimed_before_a_handover_is_claimed_again_and_called_once() -> None:
+    """It was handed over too, and let go, since nobody had it in memory yet. By the tenure of the
+    claim nothing could be written, but calls would be made."""
+    stage = Stage()
+    store = LateAnswerOfAClaim(stage)
+
+    async def main(engine: Engine, stage: Stage) -> None:
+        await engine.start(thinks(1), id="a")
+        (program,) = engine.worker.programs.values()
+        await enqueue(stage.store, program, "q", program.sealed(thinks.bind((3,), {})))
+        engine.worker.kick()
+        await all_end(engine, {"a": 1, "q": 3})
+
+    played(stage, store, main)
+    assert store.handovers == 1
+    assert [h.number for h in stage.out.seen if h.what == "called"].count(3) == 3
 
 
 class Guarded(Troubled):

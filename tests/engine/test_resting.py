@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from perdure import compensatable, together, workflow
 from perdure.engine import kernel
 from perdure.engine.bodies import Body
 from perdure.engine.resting import WANTING, rest
@@ -73,6 +74,57 @@ def test_what_fires_by_itself_is_what_the_net_enables(flow: Workflow[..., Any]) 
             assert (number in expected) if expected else (number is None)
             told += number is not None
     assert told
+
+
+@compensatable
+async def book(n: int) -> int:
+    return n
+
+
+@book.undo
+async def unbook(n: int) -> None:
+    return None
+
+
+@compensatable
+async def hire(n: int) -> int:
+    return n
+
+
+@hire.undo
+async def dismiss(n: int) -> None:
+    return None
+
+
+@workflow
+async def both(n: int) -> int:
+    one, other = await together(book(n), hire(n))
+    return one + other
+
+
+def test_an_outcome_that_is_not_durable_yet_holds_back_no_other() -> None:
+    """Of two branches whose calls have ended, the one whose outcome is durable goes on."""
+    net = compile_workflow(both).net
+    for late, ready in (("book", "hire"), ("hire", "book")):
+        came = {"running": 0, "in together book, hire": 1, f"after {late}": 9, f"after {ready}": 4}
+        tokens = {net.place[name]: Token({}, seq, 0) for name, seq in came.items()}
+        state = kernel.State(tokens, {}, {})
+        number = kernel.next_auto(wire(net), state, 5)
+        assert number is not None and net.transitions[number].name == f"{ready} goes on"
+        assert kernel.next_auto(wire(net), state, 3) is None
+
+
+def test_a_saga_that_still_undoes_holds_back_no_other_branch() -> None:
+    """It is undone when its stack is empty; what has ended beside it goes on meanwhile."""
+    net = compile_workflow(failing_saga).net
+    undone = [t for t in net.transitions if t.kind is K.UNDONE]
+    for t, on in product(undone, [t for t in net.transitions if t.kind is K.GO_ON]):
+        beside = {net.place[name]: Token({}, 0, 0) for name in (*t.read, *on.take, *on.read)}
+        for stack, first in (((None,), on), ((), t)):  # tokens in the order in which they came
+            tokens = {net.place[t.take[0]]: Token({t.stack: stack}, 0, 0), **beside}
+            number = kernel.next_auto(wire(net), kernel.State(tokens, {}, {}), 5)
+            assert number is not None and net.transitions[number] == first
+    assert undone
 
 
 @pytest.mark.parametrize("flow", [parallel, reminders], ids=["parallel", "reminders"])

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from perdure.model.compiler.compile import compile_workflow
 from perdure.model.compiler.findings import CompileError
@@ -26,7 +26,7 @@ from . import differential_world as world
 from .differential_runs import Outcome, run_net, run_python, same, stalled_on
 from .sync_bodies import program
 
-PROGRAMS = 120
+PROGRAMS = 1000 if settings.get_current_profile_name() == "nightly" else 60
 INPUTS = ((0, 0), (1, 2), (5, 3), (9, 9))
 
 

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields, replace
+from functools import cache
 from typing import Any, cast
 
 import networkx as nx
@@ -27,8 +28,14 @@ from perdure.model.net import (
 
 from .compiled import programs
 
-NETS = [program.net for _, program in programs(range(40))]
-numbers = st.integers(0, len(NETS) - 1)
+
+@cache
+def nets() -> list[Net]:
+    """Compiled where they are first asked for: every worker collects this file, one runs it."""
+    return [program.net for _, program in programs(range(40))]
+
+
+numbers = st.deferred(lambda: st.integers(0, len(nets()) - 1))
 ELSEWHERE = Span("moved.py", 999, 1, 999, 2)
 
 
@@ -54,7 +61,7 @@ def test_a_digest_knows_no_order_of_construction(number: int, r: random.Random) 
 
     Logs name transitions by number: one digest with two numberings would misread a log.
     """
-    net = NETS[number]
+    net = nets()[number]
     again = shuffled(net, r)
     assert again.digest == net.digest
     assert again.transitions == net.transitions
@@ -63,16 +70,16 @@ def test_a_digest_knows_no_order_of_construction(number: int, r: random.Random) 
 
 def test_equal_nets_have_equal_digests_and_different_ones_do_not() -> None:
     """On random programs: equal values, equal digests; the digests of different nets differ."""
-    for net in NETS:
+    for net in nets():
         assert replace(net) == net
         assert replace(net).digest == net.digest
-    assert len({net.digest for net in NETS}) == len(set(NETS)) == len(NETS)
+    assert len({net.digest for net in nets()}) == len(set(nets())) == len(nets())
 
 
 @given(numbers)
 def test_a_net_cannot_be_changed(number: int) -> None:
     """Neither a field, nor a part, nor a mapping in it; nor by a dict that it was made of."""
-    net = NETS[number]
+    net = nets()[number]
     for part in (net, net.places[0], net.transitions[0], *net.sites[:1]):
         for f in fields(part):
             with pytest.raises(FrozenInstanceError):
@@ -122,7 +129,7 @@ def with_part(net: Net, part: Place | Transition | Site, made: Any) -> Net:
 @given(numbers, st.data())
 def test_every_change_of_behaviour_changes_the_digest(number: int, data: st.DataObject) -> None:
     """Any field of any place, transition or call site but its span; any type, glue, name."""
-    net = NETS[number]
+    net = nets()[number]
     parts = [*net.places, *net.transitions, *net.sites]
     part = parts[data.draw(st.integers(0, len(parts) - 1), "part")]
     for f in fields(part):
@@ -151,13 +158,13 @@ WHOLE: dict[str, Callable[[Net], Net]] = {
 @pytest.mark.parametrize("change", WHOLE)
 def test_every_change_of_the_whole_changes_the_digest(change: str) -> None:
     """Parts added or taken away, types, glue, name and initial place."""
-    for net in NETS:
+    for net in nets():
         assert WHOLE[change](net).digest != net.digest
 
 
 def test_swapped_arcs_are_another_net() -> None:
     """What two transitions put is exchanged: the same names, another digest."""
-    for net in NETS:
+    for net in nets():
         one, two = net.transitions[0], net.transitions[-1]
         if one.put != two.put:
             rest = net.transitions[1:-1]
@@ -170,7 +177,7 @@ def test_swapped_arcs_are_another_net() -> None:
 
 def test_json_brings_back_every_net() -> None:
     """Of random programs: the value, its digest, the numbers of its transitions, the text."""
-    for net in NETS:
+    for net in nets():
         text = to_json(net)
         back = from_json(text)
         assert back == net
@@ -204,14 +211,14 @@ LOOSE: dict[str, tuple[Callable[[Net], Net], str]] = {
 def test_a_net_with_loose_ends_is_refused(fault: str) -> None:
     """Its digest fits, and still it is no net: said in one line, never found by a crash later."""
     change, says = LOOSE[fault]
-    net = next(n for n in NETS if n.sites)
+    net = next(n for n in nets() if n.sites)
     with pytest.raises(NotANet, match=says):
         from_json(to_json(change(net)))
 
 
 def test_the_graph_is_bipartite_and_has_every_arc() -> None:
     """Each place and transition is one node, each arc one edge; read arcs are marked."""
-    for net in NETS:
+    for net in nets():
         graph = net.graph()
         places = {n for n in graph if graph.nodes[n]["bipartite"] == 0}
         assert nx.is_bipartite(graph)
@@ -227,7 +234,7 @@ def test_the_graph_is_bipartite_and_has_every_arc() -> None:
 
 def test_the_graph_names_the_types_of_its_tokens() -> None:
     """A place's node has the type of each variable in its frame; a transition's its call site."""
-    for net in NETS:
+    for net in nets():
         graph = net.graph()
         for place in net.places:
             types = graph.nodes[f"p:{place.name}"]["types"]

@@ -6,12 +6,13 @@ import asyncio
 import random
 
 import pytest
+from hypothesis import settings
 from perdure.model.compiler.compile import compile_workflow
 from perdure.model.compiler.findings import CompileError
 
 from .differential_runs import load
 
-PROGRAMS = 600
+PROGRAMS = 2000 if settings.get_current_profile_name() == "nightly" else 200
 FLAGS = 16
 """Values of the parameter `f`: each bit decides one test."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -178,6 +179,12 @@ def test_witnesses_of_classic_nets_say_what_is_wrong() -> None:
 # --- limits --------------------------------------------------------------------------------------
 
 
+@cache
+def nets() -> list[Net]:
+    """Compiled where they are first asked for: every worker collects this file, one runs it."""
+    return list(some_nets())
+
+
 def some_nets() -> Iterator[Net]:
     """Classic nets, compiled ones and damaged ones."""
     for net, *_ in CLASSICS.values():
@@ -188,29 +195,29 @@ def some_nets() -> Iterator[Net]:
         yield from (mutant(program.net, r) for _ in range(4))
 
 
-NETS = list(some_nets())
+numbers = st.deferred(lambda: st.integers(0, len(nets()) - 1))
 WHOLE: dict[int, Report] = {}
 
 
 def whole(number: int) -> Report:
     """The report without limits."""
     if number not in WHOLE:
-        WHOLE[number] = check(NETS[number], properties=PROPERTIES)
+        WHOLE[number] = check(nets()[number], properties=PROPERTIES)
     return WHOLE[number]
 
 
-@given(st.integers(0, len(NETS) - 1), st.integers(1, 120))
+@given(numbers, st.integers(1, 120))
 def test_a_limit_of_states_never_changes_an_answer(number: int, states: int) -> None:
     """Under any limit a property gets the answer of the full search, or inconclusive with why."""
-    report = check(NETS[number], properties=PROPERTIES, limit_states=states)
+    report = check(nets()[number], properties=PROPERTIES, limit_states=states)
     agree(report, whole(number))
 
 
-@given(st.integers(0, len(NETS) - 1), st.integers(0, 12))
+@given(numbers, st.integers(0, 12))
 def test_a_limit_of_time_never_changes_an_answer(number: int, questions: int) -> None:
     """The same when time is out after some questions, whenever that is."""
     left = iter(range(questions))
-    out = check(NETS[number], properties=PROPERTIES, out_of_time=lambda: next(left, None) is None)
+    out = check(nets()[number], properties=PROPERTIES, out_of_time=lambda: next(left, None) is None)
     agree(out, whole(number))
 
 
@@ -227,7 +234,7 @@ def agree(report: Report, full: Report) -> None:
 
 def test_an_unlimited_search_answers_everything_of_a_safe_net() -> None:
     """Inconclusive is said of unsafe nets only, and never because of a guess."""
-    for number in range(len(NETS)):
+    for number in range(len(nets())):
         report = whole(number)
         if report["safe"].verdict is YES:
             assert OPEN not in {v.verdict for v in report.properties}
@@ -256,7 +263,7 @@ def played(net: Net, names: tuple[str, ...]) -> Counter[str]:
 def test_every_witness_is_a_run_to_the_marking_it_shows() -> None:
     """Played by its printed names alone; and the marking shows the fault it was given for."""
     shown = Counter[str]()
-    for number, net in enumerate(NETS):
+    for number, net in enumerate(nets()):
         for verdict in whole(number).properties:
             run = verdict.witness
             if run is None:
