@@ -12,7 +12,6 @@ import math
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from contextlib import contextmanager
 from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
@@ -122,30 +121,30 @@ class QuickLoop(SimLoop):
 
     def drain(self) -> None:
         """Run everything that can run at this moment, or until the process is `halted`."""
-        with self._running():
-            self._run_all()
+        self._within(self._run_all)
 
     def turns(self, again: Callable[[], bool]) -> None:
         """Run once everything that can run now, and once more as long as `again()`, which may let
         time pass. What comes on the way is for the next turn."""
-        soon, timers = self._soon, self._timers
-        with self._running():
-            while True:
-                now = self.simulated.now
-                while timers and timers[0][0] <= now:
-                    soon.append(heapq.heappop(timers)[2])
-                for _ in range(len(soon)):
-                    self._run(soon.popleft())
-                if not again():
-                    return
+        self._within(lambda: self._take_turns(again))
 
-    @contextmanager
-    def _running(self) -> Generator[None]:
+    def _take_turns(self, again: Callable[[], bool]) -> None:
+        soon, timers = self._soon, self._timers
+        while True:
+            now = self.simulated.now
+            while timers and timers[0][0] <= now:
+                soon.append(heapq.heappop(timers)[2])
+            for _ in range(len(soon)):
+                self._run(soon.popleft())
+            if not again():
+                return
+
+    def _within(self, work: Callable[[], None]) -> None:
         hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(finalizer=self._left)
         asyncio._set_running_loop(self)  # pyright: ignore[reportPrivateUsage] # made for loops
         try:
-            yield
+            work()
         finally:
             asyncio._set_running_loop(None)  # pyright: ignore[reportPrivateUsage] # made for loops
             sys.set_asyncgen_hooks(*hooks)
