@@ -25,7 +25,8 @@ TESTS = {
     "engine/test_late_answers engine/test_append_right engine/test_defects engine/test_zombies",
     "kernel": "engine/test_resting engine/test_folding engine/test_waits engine/test_undo "
     "engine/test_branches engine/test_doubt engine/test_messages engine/test_time "
-    "engine/test_races crash/test_found engine/test_old_logs engine/test_payloads",
+    "engine/test_races crash/test_found engine/test_old_logs engine/test_payloads "
+    "engine/test_desk",
 }
 """Module of the engine -> the tests that judge it, those that fail soonest first."""
 
