@@ -16,9 +16,9 @@ from perdure.engine.errors import StoreUnavailable
 from perdure.engine.instance import Instance
 from perdure.engine.kernel import Call
 from perdure.engine.running import Running
-from perdure.engine.store import Append, Appended, Store
+from perdure.engine.store import Append, Appended, ExecutionRow, Store
 
-from .stage import Beside, Stage, StageClock, Troubled, outside
+from .stage import FOREVER, Beside, Stage, StageClock, Troubled, outside
 
 LATER_SECONDS = 30.0  # longer than a worker waits for its calls
 
@@ -44,6 +44,18 @@ async def think(n: int) -> int:
 @workflow
 async def thinks(n: int) -> int:
     return await think(n)
+
+
+@idempotent
+async def hang(n: int) -> int:
+    outside().note("called", "hang", n)
+    await asyncio.sleep(FOREVER)
+    return n
+
+
+@workflow
+async def hangs(n: int) -> int:
+    return await hang(n)
 
 
 class Gone:
@@ -110,6 +122,37 @@ def test_what_a_close_could_not_write_is_done_by_the_next_life() -> None:
 
     stage.play(main, store=gone.store)
     assert stage.play(again) == "Ann"
+
+
+class Slow(Troubled):
+    """What is released at the end takes its time to be written."""
+
+    released = 0
+
+    async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
+        if any(each.change is not None and each.change.release for each in batch):
+            await asyncio.sleep(LATER_SECONDS)
+            self.released += 1
+        return await self.stage.store.append(session, batch)
+
+
+def test_a_close_waits_for_the_batch_that_is_being_written(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An execution whose call is given up is released, and there is nothing to complain of."""
+    stage = Stage()
+    store = Slow(stage)
+
+    async def main(engine: Engine) -> None:
+        await engine.start(hangs(1), id="e")
+        await stage.until(lambda: outside().count("called"))
+
+    async def look() -> ExecutionRow:
+        return await stage.row("e")
+
+    stage.play(main, store=store.port)
+    assert store.released == 1 and asyncio.run(look()).owner is None
+    assert [one.message for one in caplog.records if one.levelname == "ERROR"] == []
 
 
 class Deaf(Troubled):
