@@ -76,6 +76,11 @@ class Recovery:
         self._again: Ambiguous | None = None  # came while a recovery was under way
         self._lost: list[Instance] = []  # whose late answers are still to be told
 
+    @property
+    def under_way(self) -> bool:
+        """A session that was lost is being replaced."""
+        return self.task is not None and not self.task.done()
+
     def lost(self, gone: BaseException) -> None:
         """The committer is paused because of this; it is resumed when all is well again."""
         worker = self.worker
@@ -83,7 +88,7 @@ class Recovery:
             worker.fail(gone, 0.0)  # what the batch became is not known: nothing more is written
         elif worker.ended:
             pass  # a step that outlives its worker needs no session: others go on with it
-        elif self.task is not None and not self.task.done():
+        elif self.under_way:
             if isinstance(gone, Ambiguous):  # of the new session, perhaps: nobody looked for it yet
                 self._again = gone
         elif isinstance(gone, Fenced) and gone.args and gone.args[0] != worker.session:
