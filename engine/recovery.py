@@ -130,14 +130,18 @@ class Recovery:
     async def _begin_anew(self) -> None:
         """Fenced: drop everything in memory but starts that nobody can have seen, and register."""
         worker = self.worker
-        for instance in [i for i in worker.instances.values() if i.create is None]:
-            self._drop(instance)
+        self._drop_all()
         worker.committer.drop()
         await worker.store.fence(worker.session)  # so it is, whatever made us think so
         await worker.register()
+        self._drop_all()  # what was claimed before is told late: it is not of this session
         await self._testify()
-        for instance in list(worker.instances.values()):
+        for instance in [i for i in worker.instances.values() if i.create is not None]:
             self._create_again(instance)
+
+    def _drop_all(self) -> None:
+        for instance in [i for i in self.worker.instances.values() if i.create is None]:
+            self._drop(instance)
 
     def _drop(self, instance: Instance) -> None:
         self._lost.append(instance)
