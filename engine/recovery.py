@@ -174,9 +174,10 @@ class Recovery:
         sent = worker.clock.monotonic()
         worker.session = await self._latest_session()
         worker.session, tenures = await worker.store.handover(worker.session, self._heir())
+        held = list(worker.instances.values())  # who comes from now on was claimed by the next
         worker.begin_beating(sent)
         await worker.quarantine.renamed()
-        for instance in list(worker.instances.values()):
+        for instance in held:
             if instance.id == 0:
                 instance.id = await loading.became(worker.store, instance, tenures)
             if instance.id == 0:
