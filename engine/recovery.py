@@ -25,6 +25,8 @@ from .quarantine import Quarantine
 from .store import Ambiguous, Append, Fenced, Identity, RowChange, Status, Store
 
 _LOG = logging.getLogger("perdure")
+TRIES_MAX = 3
+"""How often a worker that ends asks for another session, while nobody knows whether it got one."""
 
 
 class Holder(Protocol):
@@ -107,6 +109,7 @@ class Recovery:
         worker = self.worker
         worker.stop_beating()
         gone: Fenced | Ambiguous | None = first
+        tries = 0
         while gone is not None:
             try:
                 if isinstance(gone, Ambiguous):
@@ -115,13 +118,13 @@ class Recovery:
                 else:
                     await self._begin_anew()
                 gone = self._again
-            except (Fenced, Ambiguous) as again:
-                gone = again
-            except StoreUnavailable as trouble:
+            except (Fenced, Ambiguous, StoreUnavailable) as trouble:
                 _LOG.warning("the session is lost, and no other can be had: %s", trouble)
-                if worker.stopping:
-                    return
-                await worker.clock.sleep(AGAIN_SECONDS)
+                away = isinstance(trouble, StoreUnavailable)
+                gone, tries = gone if away else trouble, tries + 1
+                if worker.stopping and (away or tries >= TRIES_MAX):
+                    return  # others go on with it when its lease has run out
+                await worker.clock.sleep(AGAIN_SECONDS)  # a full disk fails every commit
         worker.committer.resume()
         worker.kick()
 

@@ -17,7 +17,7 @@ from perdure.engine.errors import StoreUnavailable
 from perdure.engine.instance import Instance
 from perdure.engine.kernel import Call
 from perdure.engine.running import Running
-from perdure.engine.store import Ambiguous, Append, Appended, ExecutionRow, Store
+from perdure.engine.store import Ambiguous, Append, Appended, ExecutionRow, Identity, Store
 
 from .stage import FOREVER, Beside, Stage, StageClock, Troubled, outside
 
@@ -258,3 +258,56 @@ def test_a_session_lost_in_the_last_write_is_replaced_before_the_worker_ends(wri
     loop = SimLoop(stage.time)
     run(loop, main())
     assert loop.defects == []
+
+
+class Full(Troubled):
+    """Every commit fails, and nobody knows whether it holds."""
+
+    full = False
+    tries = 0
+
+    async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
+        if self.full:
+            raise Ambiguous("the disk is full")
+        return await self.stage.store.append(session, batch)
+
+    async def handover(self, session: int, identity: Identity) -> tuple[int, dict[int, int]]:
+        self.tries += 1
+        assert self.tries < 100, "it is asked for without a pause"
+        if self.full:
+            raise Ambiguous("the disk is full")
+        return await super().handover(session, identity)
+
+
+def test_a_disk_that_is_full_stops_nothing_but_what_needs_it() -> None:
+    """A new session is asked for again and again, with pauses in which the program goes on."""
+    stage = Stage()
+    store = Full(stage)
+
+    async def main(engine: Engine) -> str:
+        run = await engine.start(told("Ann"), id="e")
+        store.full = True
+        await asyncio.sleep(10)
+        store.full = False
+        return await run.result()
+
+    assert stage.play(main, store=store.port) == "Ann"
+    assert 15 < store.tries < 25 and store.handovers == 1
+
+
+def test_a_worker_ends_also_on_a_full_disk() -> None:
+    """What it holds is left to others."""
+    stage = Stage()
+    store = Full(stage)
+
+    async def main(engine: Engine) -> None:
+        await engine.start(hangs(1), id="e")
+        await stage.until(lambda: outside().count("called"))
+        store.full = True
+
+    async def look() -> ExecutionRow:
+        return await stage.row("e")
+
+    stage.play(main, store=store.port)
+    assert store.handovers == 0 and 0 < store.tries < 5
+    assert asyncio.run(look()).owner is None  # its session could be fenced
