@@ -1,5 +1,5 @@
 """A person at the desk of a history: closes the key of what is in doubt at its receiver, looks, and
-tells the engine what is so.
+tells the engine what is so; or lets go on what was stalled.
 
 Who decides when, and whether anybody comes at all, is the history's choice; nothing is judged here.
 """
@@ -52,6 +52,15 @@ class Person:
             await self._taken(key, number)
         except (ExecutionFinished, StoreUnavailable):
             return  # too late, or later
+
+    async def resume(self, key: str) -> bool:
+        """Let an execution that is stalled go on; whether it was."""
+        while True:
+            try:
+                await asyncio.sleep(TYPING_SECONDS)
+                return await self._store.resume(key)
+            except StoreUnavailable:
+                await asyncio.sleep(LOOK_SECONDS)
 
     def _look(self, key: str, case: Case) -> Decision | None:
         """What the receiver says once the key is closed; of an undo, or where it closes nothing, a

@@ -43,12 +43,23 @@ def waits_in_vain(row: Row, rows: Rows) -> bool:
     return not any(m["execution"] == row["id"] and m["channel"] in heard for m in unread)
 
 
-def stalled_by_us(row: Row, rows: Rows) -> str:
-    """Why it is stalled, if an error rose in a line of the engine; a workflow's own do not."""
+def why_stalled(row: Row, rows: Rows) -> str:
+    """What its last record says; nothing where it is not stalled."""
     if row["status"] != "stalled":
         return ""
     last = max((r for r in rows["log"] if r["execution"] == row["id"]), key=lambda r: r["seq"])
-    why = str(json.loads(bytes(last["body"])).get("why", ""))
+    return str(json.loads(bytes(last["body"])).get("why", ""))
+
+
+def lost_too_often(row: Row, rows: Rows) -> bool:
+    """It is stalled because no worker that had it wrote a record, so many times; that is so where
+    two fence each other, and by itself no fault of the workflow or of the engine."""
+    return re.fullmatch(r"recovered \d+ times without progress", why_stalled(row, rows)) is not None
+
+
+def stalled_by_us(row: Row, rows: Rows) -> str:
+    """Why it is stalled, if an error rose in a line of the engine; a workflow's own do not."""
+    why = why_stalled(row, rows)
     lines = re.findall(r'^ *File "(.*)", line', why, re.MULTILINE)
     ours = bool(lines) and str(Path(lines[-1]).resolve()).startswith(_ENGINE)
     return f"{row['key']} is stalled: {why}" if ours else ""

@@ -11,7 +11,7 @@ from collections.abc import Container, Mapping
 from enum import StrEnum
 
 from .choices import Source
-from .faults import Edge, Kind
+from .faults import Boundary, Edge, Kind
 
 
 class Trouble(StrEnum):
@@ -183,3 +183,19 @@ class Chance:
     def calm(self) -> None:
         """Let nothing go wrong any more."""
         self._left = self._until = 0
+
+
+class Lines:
+    """The lines of a user's bodies, as boundaries of a random history: a process may die there."""
+
+    def __init__(self, chance: Chance) -> None:
+        self._chance = chance
+
+    def number(self, port: str, operation: str) -> int:
+        """Who writes it down counts for itself."""
+        return 1
+
+    def meet(self, boundary: Boundary, fitting: tuple[Kind, ...]) -> Kind | None:
+        """Death, or nothing."""
+        woe = self._chance.meet("inside", boundary.edge, boundary.operation)
+        return Kind.CRASH if woe is not None else None

@@ -28,7 +28,7 @@ from ..specs.oracle import Broken, Oracle, Rows
 from . import standing
 from .choices import Source, Tape
 from .databases import Database
-from .faults import Boundary, Edge, Kind
+from .faults import Edge, Kind
 from .history import Flow, Message, Stuck
 from .outside import Outside
 from .person import Person
@@ -37,7 +37,7 @@ from .quick import NeverWaits, QuickLoop
 from .simulation import JumpyTime, NothingLeft
 from .standing import ENDED
 from .story import Happening, records_in_words
-from .troubles import Chance, Trouble, Woe
+from .troubles import Chance, Lines, Trouble, Woe
 from .wild_process import WildProcess
 
 SECONDS_MAX = 1800
@@ -48,22 +48,6 @@ ORPHANS = 100  # numbers of stores from here on belong to orphans of commits
 PROCESSES_MAX = 40
 DECISIONS_MAX = 3
 ENDLESS = 10**9  # durable points
-
-
-class Lines:
-    """The lines of a user's bodies, as boundaries of a random history: a process may die there."""
-
-    def __init__(self, chance: Chance) -> None:
-        self._chance = chance
-
-    def number(self, port: str, operation: str) -> int:
-        """Who writes it down counts for itself."""
-        return 1
-
-    def meet(self, boundary: Boundary, fitting: tuple[Kind, ...]) -> Kind | None:
-        """Death, or nothing."""
-        woe = self._chance.meet("inside", boundary.edge, boundary.operation)
-        return Kind.CRASH if woe is not None else None
 
 
 class WildOutcome:
@@ -292,14 +276,25 @@ class WildHistory:
             self._settle()
 
     def somebody_decides(self, rows: Rows) -> bool:
-        """Where all is over but for what lies on the desk, a person may come, or nobody."""
+        """Where all is over but for what lies on the desk, a person may come, or nobody. To what
+        was lost too often somebody comes, for it is nobody's fault here: it would go on."""
+        lost = [str(row["key"]) for row in rows["execution"] if standing.lost_too_often(row, rows)]
         desk = [str(row["key"]) for row in rows["execution"] if standing.on_desk(row)]
-        comes = bool(desk) and self.outcome.decided < DECISIONS_MAX and self.chance.one_of(2) > 0
+        may = self.outcome.decided < DECISIONS_MAX
+        comes = may and (bool(lost) or (bool(desk) and self.chance.one_of(2) > 0))
         if comes:
             self.outcome.decided += 1
             self._sending += 1
-            self._client.create_task(self._decide(desk[0]))
+            work = self._resume(lost[0]) if lost else self._decide(desk[0])
+            self._client.create_task(work)
         return comes
+
+    async def _resume(self, key: str) -> None:
+        if await self._person.resume(key):
+            self.tell(f"a person lets {key} go on")
+            self.judge(f"the resuming of {key}")
+        self._sending -= 1
+        self._look_for_the_end(self.database.rows())
 
     async def _decide(self, key: str) -> None:
         def told(id: str) -> None:
@@ -312,7 +307,7 @@ class WildHistory:
         self._look_for_the_end(self.database.rows())
 
     def _is_over(self, rows: Rows) -> bool:
-        return all(self.settled(row) or self._in_vain(row, rows) for row in rows["execution"])
+        return all(self.settled(row) or self._for_nothing(row, rows) for row in rows["execution"])
 
     def settled(self, row: Mapping[str, Any]) -> bool:
         """Nothing will happen in this execution any more, unless somebody comes."""
@@ -320,7 +315,9 @@ class WildHistory:
             return True
         return standing.on_desk(row)
 
-    def _in_vain(self, row: Mapping[str, Any], rows: Rows) -> bool:
+    def _for_nothing(self, row: Mapping[str, Any], rows: Rows) -> bool:
+        if standing.lost_too_often(row, rows):
+            return True
         return self._flows[row["key"]].rests and standing.waits_in_vain(row, rows)
 
     def _settle(self) -> None:

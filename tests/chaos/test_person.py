@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 from perdure import workflow
 from perdure.chaos.campaign import database, quietly
-from perdure.chaos.choices import Dice, Settled
+from perdure.chaos.choices import Dice, Replay, Settled
 from perdure.chaos.faults import Kind
 from perdure.chaos.history import Flow
+from perdure.chaos.outside import Outside
+from perdure.chaos.person import Person
+from perdure.chaos.simulation import SimLoop, Time, run
 from perdure.chaos.troubles import FAVOURED, FAVOURED_AT
 from perdure.chaos.wild_history import WildOutcome, play
+from perdure.engine.client import enqueue
+from perdure.engine.errors import StoreUnavailable
+from perdure.engine.sqlite import SqliteStore
+from perdure.model.compiler import compile_workflow
 
-from ..crash.flows import says, wire
+from ..crash.flows import FLOWS, says, wire
 
 
 @workflow(version=1)
@@ -66,3 +74,43 @@ class Calm:
     def choose(self, below: int) -> int:
         """The dull choice."""
         return 0
+
+
+LOST_TOO_OFTEN = (9, 9, 4, 2, 0, 31, 2, 39, 7, 18, 1, 7, 50, 1, 7)
+"""Two workers who each take the other for dead, and whose clocks jump: neither has the execution
+long enough to write a record."""
+
+
+def test_what_was_lost_too_often_is_let_go_on_and_ends() -> None:
+    """It has stalled without anybody's fault. Somebody looks, resumes it, and it is done."""
+    flows = list(FLOWS.values())
+    with database(flows) as one, quietly():
+        outcome = play(flows, one, Replay(LOST_TOO_OFTEN), told=True)
+    told = [happening.what for happening in outcome.story]
+    resumed = told.index("a person lets fulfil_order-1 go on")
+    assert any(what.endswith(": stalled") for what in told[:resumed])
+    assert (outcome.wrong, outcome.ends, outcome.decided) == ([], ["done"], 1)
+
+
+def test_nobody_resumes_what_has_not_stalled(tmp_path: Path) -> None:
+    """Nothing is done to it; while the store is out of reach it is tried again."""
+    tries = list[str]()
+
+    class Away(SqliteStore):
+        async def resume(self, key: str) -> bool:
+            tries.append(key)
+            if len(tries) == 1:
+                raise StoreUnavailable("here", "for a moment")
+            return await super().resume(key)
+
+    async def main() -> bool:
+        store = Away(tmp_path / "a.db")
+        await store.open()
+        program = compile_workflow(wired)
+        await enqueue(store, program, "w", program.sealed(wired.bind((5,), {})))
+        resumed = await Person(store, lambda key: Outside({})).resume("w")
+        await store.close()
+        return resumed
+
+    time = Time()
+    assert run(SimLoop(time), main()) is False and tries == ["w", "w"]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from perdure.chaos.standing import on_desk, stalled_by_us, told, waits_in_vain
+from perdure.chaos.standing import lost_too_often, on_desk, stalled_by_us, told, waits_in_vain
 from perdure.engine import kernel
 
 
@@ -76,3 +76,19 @@ def test_an_error_in_a_line_of_the_engine_is_ours() -> None:
     assert stalled_by_us(row("done"), stalled(kernel.__file__)) == ""
     plain = {"log": [{"execution": 1, "seq": 0, "body": b'{"why": "recovered 5 times"}'}]}
     assert stalled_by_us(row("stalled"), plain) == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "why", "lost"),
+    [
+        ("stalled", "recovered 5 times without progress", True),
+        ("active", "recovered 5 times without progress", False),
+        ("stalled", "charge: recovered 5 times without progress", False),
+        ("stalled", "nothing can happen", False),
+    ],
+)
+def test_what_no_worker_could_keep_was_lost_too_often(status: str, why: str, lost: bool) -> None:
+    """By what the engine says when it gives up; a workflow's own words are no such thing."""
+    body = json.dumps({"why": why}).encode()
+    rows = {"log": [{"execution": 1, "seq": 0, "body": body}]}
+    assert lost_too_often(row(status), rows) is lost
