@@ -25,6 +25,8 @@ from .quarantine import Quarantine
 from .store import Ambiguous, Append, Fenced, Identity, RowChange, Status, Store
 
 _LOG = logging.getLogger("perdure")
+TRIES_MAX = 3
+"""How often a worker that ends asks for another session, while nobody knows whether it got one."""
 
 
 class Holder(Protocol):
@@ -76,6 +78,11 @@ class Recovery:
         self._again: Ambiguous | None = None  # came while a recovery was under way
         self._lost: list[Instance] = []  # whose late answers are still to be told
 
+    @property
+    def under_way(self) -> bool:
+        """A session that was lost is being replaced."""
+        return self.task is not None and not self.task.done()
+
     def lost(self, gone: BaseException) -> None:
         """The committer is paused because of this; it is resumed when all is well again."""
         worker = self.worker
@@ -83,7 +90,7 @@ class Recovery:
             worker.fail(gone, 0.0)  # what the batch became is not known: nothing more is written
         elif worker.ended:
             pass  # a step that outlives its worker needs no session: others go on with it
-        elif self.task is not None and not self.task.done():
+        elif self.under_way:
             if isinstance(gone, Ambiguous):  # of the new session, perhaps: nobody looked for it yet
                 self._again = gone
         elif isinstance(gone, Fenced) and gone.args and gone.args[0] != worker.session:
@@ -102,6 +109,7 @@ class Recovery:
         worker = self.worker
         worker.stop_beating()
         gone: Fenced | Ambiguous | None = first
+        tries = 0
         while gone is not None:
             try:
                 if isinstance(gone, Ambiguous):
@@ -110,13 +118,13 @@ class Recovery:
                 else:
                     await self._begin_anew()
                 gone = self._again
-            except (Fenced, Ambiguous) as again:
-                gone = again
-            except StoreUnavailable as trouble:
+            except (Fenced, Ambiguous, StoreUnavailable) as trouble:
                 _LOG.warning("the session is lost, and no other can be had: %s", trouble)
-                if worker.stopping:
-                    return
-                await worker.clock.sleep(AGAIN_SECONDS)
+                away = isinstance(trouble, StoreUnavailable)
+                gone, tries = gone if away else trouble, tries + 1
+                if worker.stopping and (away or tries >= TRIES_MAX):
+                    return  # others go on with it when its lease has run out
+                await worker.clock.sleep(AGAIN_SECONDS)  # a full disk fails every commit
         worker.committer.resume()
         worker.kick()
 
@@ -125,14 +133,18 @@ class Recovery:
     async def _begin_anew(self) -> None:
         """Fenced: drop everything in memory but starts that nobody can have seen, and register."""
         worker = self.worker
-        for instance in [i for i in worker.instances.values() if i.create is None]:
-            self._drop(instance)
+        self._drop_all()
         worker.committer.drop()
         await worker.store.fence(worker.session)  # so it is, whatever made us think so
         await worker.register()
+        self._drop_all()  # what was claimed before is told late: it is not of this session
         await self._testify()
-        for instance in list(worker.instances.values()):
+        for instance in [i for i in worker.instances.values() if i.create is not None]:
             self._create_again(instance)
+
+    def _drop_all(self) -> None:
+        for instance in [i for i in self.worker.instances.values() if i.create is None]:
+            self._drop(instance)
 
     def _drop(self, instance: Instance) -> None:
         self._lost.append(instance)
@@ -165,9 +177,10 @@ class Recovery:
         sent = worker.clock.monotonic()
         worker.session = await self._latest_session()
         worker.session, tenures = await worker.store.handover(worker.session, self._heir())
+        held = list(worker.instances.values())  # who comes from now on was claimed by the next
         worker.begin_beating(sent)
         await worker.quarantine.renamed()
-        for instance in list(worker.instances.values()):
+        for instance in held:
             if instance.id == 0:
                 instance.id = await loading.became(worker.store, instance, tenures)
             if instance.id == 0:

@@ -187,8 +187,17 @@ class Worker:
         drain = Drain(self.driver, self.instances, self.clock, lambda: self._hurried)
         await drain.run(drain_seconds, hard_seconds)
         await self._until_idle()
+        await self._write_out()
+
+    async def _write_out(self) -> None:
+        """Wait until all is written, also what waited while a last write cost the session: what
+        becomes of its executions is seen to the end before the session in force is ended."""
         with suppress(StoreUnavailable):
             await self.committer.close()
+        while self.recovery.under_way:
+            await self._until_idle()
+            with suppress(StoreUnavailable):
+                await self.committer.close()
 
     async def _until_idle(self) -> None:
         """Wait for the serving and the recovering that are under way."""

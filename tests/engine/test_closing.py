@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from perdure.engine.errors import StoreUnavailable
 from perdure.engine.instance import Instance
 from perdure.engine.kernel import Call
 from perdure.engine.running import Running
-from perdure.engine.store import Append, Appended, ExecutionRow, Store
+from perdure.engine.store import Ambiguous, Append, Appended, ExecutionRow, Identity, Store
 
 from .stage import FOREVER, Beside, Stage, StageClock, Troubled, outside
 
@@ -211,3 +212,102 @@ def test_a_call_that_is_given_up_before_its_first_turn_is_remembered_by_nobody()
         assert not stage.out.seen and not engine.worker.caller.tasks
 
     stage.play(main)
+
+
+class Doubtful(Troubled):
+    """Nobody knows what became of the last write; then the store takes its time."""
+
+    def __init__(self, stage: Stage, written: bool) -> None:
+        super().__init__(stage)
+        self.written, self.releases = written, 0
+
+    async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
+        releases = any(each.change is not None and each.change.release for each in batch)
+        self.releases += releases
+        doubt = releases and self.releases == 1
+        if doubt and not self.written:
+            raise Ambiguous("no answer")
+        told = await self.stage.store.append(session, batch)
+        if doubt:
+            raise Ambiguous("no answer")
+        return told
+
+    async def sessions(self) -> Any:
+        if self.releases:
+            await asyncio.sleep(LATER_SECONDS)
+        return await self.stage.store.sessions()
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_session_lost_in_the_last_write_is_replaced_before_the_worker_ends(written: bool) -> None:
+    """The next one would beat for ever, in a program that goes on, for what nobody drives; and
+    what was not written would not be released."""
+    stage = Stage()
+    store = Doubtful(stage, written)
+
+    async def main() -> None:
+        clock = StageClock(stage.time, loop)
+        async with Engine("sqlite://", store=store.port, clock=clock, drain_seconds=1.0) as engine:
+            await engine.start(hangs(1), id="e")
+            await stage.until(lambda: outside().count("called"))
+        assert (store.handovers, store.releases) == (1, 1 if written else 2)
+        assert await stage.store.sessions() == [] and (await stage.row("e")).owner is None
+        await asyncio.sleep(3 * LATER_SECONDS)
+        assert await stage.store.sessions() == []
+
+    loop = SimLoop(stage.time)
+    run(loop, main())
+    assert loop.defects == []
+
+
+class Full(Troubled):
+    """Every commit fails, and nobody knows whether it holds."""
+
+    full = False
+    tries = 0
+
+    async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
+        if self.full:
+            raise Ambiguous("the disk is full")
+        return await self.stage.store.append(session, batch)
+
+    async def handover(self, session: int, identity: Identity) -> tuple[int, dict[int, int]]:
+        self.tries += 1
+        assert self.tries < 100, "it is asked for without a pause"
+        if self.full:
+            raise Ambiguous("the disk is full")
+        return await super().handover(session, identity)
+
+
+def test_a_disk_that_is_full_stops_nothing_but_what_needs_it() -> None:
+    """A new session is asked for again and again, with pauses in which the program goes on."""
+    stage = Stage()
+    store = Full(stage)
+
+    async def main(engine: Engine) -> str:
+        run = await engine.start(told("Ann"), id="e")
+        store.full = True
+        await asyncio.sleep(10)
+        store.full = False
+        return await run.result()
+
+    assert stage.play(main, store=store.port) == "Ann"
+    assert 15 < store.tries < 25 and store.handovers == 1
+
+
+def test_a_worker_ends_also_on_a_full_disk() -> None:
+    """What it holds is left to others."""
+    stage = Stage()
+    store = Full(stage)
+
+    async def main(engine: Engine) -> None:
+        await engine.start(hangs(1), id="e")
+        await stage.until(lambda: outside().count("called"))
+        store.full = True
+
+    async def look() -> ExecutionRow:
+        return await stage.row("e")
+
+    stage.play(main, store=store.port)
+    assert store.handovers == 0 and 0 < store.tries < 5
+    assert asyncio.run(look()).owner is None  # its session could be fenced

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from perdure import idempotent, workflow
-from perdure.engine.client import Engine
-from perdure.engine.store import Ambiguous
+from perdure.engine.client import Engine, enqueue
+from perdure.engine.store import Ambiguous, Identity
 
 from .stage import Stage
 
@@ -96,6 +96,40 @@ class Parting:
         await self._stage.store.suspect(session, execution)
 
 
+class Naming:
+    """The stage's store; a look that had begun before a handover goes on while the suspect is named
+    to the next session, which takes its time."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.engines: list[Engine] = []
+        self.looks = self.handovers = 0
+        self.naming = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stage.store, name)
+
+    async def sessions(self) -> Any:
+        """Asked for once the suspect runs, it is told late."""
+        self.looks += len(LIVES) == 4
+        if self.looks == 1:
+            await self._stage.until(lambda: self.naming)
+            self.engines[0].worker.kick()
+        return await self._stage.store.sessions()
+
+    async def handover(self, session: int, identity: Identity) -> Any:
+        """The store's."""
+        self.handovers += 1
+        return await self._stage.store.handover(session, identity)
+
+    async def suspect(self, session: int, execution: int | None) -> None:
+        """Name it, slowly after a handover."""
+        if self.handovers:
+            self.naming = True
+            await asyncio.sleep(2)
+        await self._stage.store.suspect(session, execution)
+
+
 @pytest.mark.parametrize("holds", [False, True])
 def test_a_suspect_goes_on_in_the_session_after_the_one_that_was_lost(holds: bool) -> None:
     """Neither it nor what was claimed with it is owned for ever by a worker that lets it lie."""
@@ -136,6 +170,27 @@ def test_a_suspect_that_is_claimed_again_while_it_is_let_go_does_not_lie() -> No
 
     assert stage.play(last, store=store) == ENDLESS
     assert store.let_go > 1, "it was a suspect, and let go twice"
+
+
+def test_what_is_claimed_while_a_suspect_is_named_anew_does_not_lie() -> None:
+    """It was not handed over, and is the new session's all the same."""
+    stage = thrice_killed(ENDLESS)
+    store: Any = Naming(stage)
+
+    async def last(engine: Engine) -> str:
+        store.engines.append(engine)
+        await engine.start(suspected(ENDLESS), id="e")
+        await stage.until(lambda: len(LIVES) == 4)
+        await stage.until(lambda: store.looks)
+        (program,) = engine.worker.programs.values()
+        await enqueue(stage.store, program, "q", program.sealed(suspected.bind(("Bob",), {})))
+        engine.worker.committer.lose(Ambiguous("no answer"))
+        told = await engine.find(suspected, "q").result()
+        assert (await stage.row("q")).tenure == 2
+        return told
+
+    assert stage.play(last, store=store) == "Bob"
+    assert store.handovers == 1 and store.naming
 
 
 def thrice_killed(name: str = "Ann") -> Stage:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from perdure import Engine, Signal, Tx, irreversible, pure, transactional, workflow
+from perdure import Engine, Signal, Tx, pure, transactional, workflow
 from perdure.engine import bodies
 from perdure.engine.client import enqueue
 from perdure.engine.errors import StoreUnavailable
@@ -34,11 +34,6 @@ async def book(tx: Tx, n: int) -> int:
     return n
 
 
-@irreversible
-async def pay(n: int) -> str:
-    return await outside().attempt("pay", n)
-
-
 @workflow
 async def thinks(n: int) -> int:
     n = await think(n)
@@ -49,11 +44,6 @@ async def thinks(n: int) -> int:
 @workflow
 async def books(n: int) -> int:
     return await book(n) + await think(n)
-
-
-@workflow
-async def pays(n: int) -> str:
-    return await pay(n)
 
 
 @workflow
@@ -354,42 +344,6 @@ def test_a_start_that_waits_for_the_store_is_written_once_under_the_session_in_f
 
     played(stage, store, main)
     assert (store.registered, store.handovers) == (2, 0)
-
-
-# --- what is told of what was lost ----------------------------------------------------------------
-
-
-class FencedAtTheLanding(Troubled):
-    """Fenced right before a landing is written; and then the store is out of reach."""
-
-    away = 2
-    fences = 0
-
-    async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
-        landed = any(e.outcome == "landed" for a in batch for e in a.effects)
-        if landed and not self.fences:
-            await self.stage.store.fence(session)
-        return await self.stage.store.append(session, batch)
-
-    async def fence(self, session: int) -> int:
-        self.fences += 1
-        if self.fences <= self.away:
-            raise StoreUnavailable("here", "for a moment")
-        return await self.stage.store.fence(session)
-
-
-def test_a_late_answer_is_told_however_often_a_new_session_is_asked_for() -> None:
-    """The charge landed, and only its caller knows: its evidence settles the doubt."""
-    stage = Stage()
-    store = FencedAtTheLanding(stage)
-
-    async def main(engine: Engine, stage: Stage) -> None:
-        run = await engine.start(pays(1), id="e")
-        assert await run.result() == "pay 1"
-        assert await stage.ledger() == [("pay", "landed", "evidence")]
-
-    played(stage, store, main)
-    assert store.fences > store.away and stage.out.count("lands", "pay") == 1
 
 
 # --- whose session it is --------------------------------------------------------------------------

@@ -21,7 +21,7 @@ TESTS = {
     "committer": "engine/test_causal_past engine/test_poison_kinds engine/test_costs "
     "crash/test_found engine/test_ambiguous engine/test_payloads_at_birth "
     "engine/test_drain engine/test_closing engine/test_out_of_reach engine/test_batches",
-    "recovery": "engine/test_recovery engine/test_ambiguous engine/test_closing "
+    "recovery": "engine/test_recovery engine/test_anew engine/test_ambiguous engine/test_closing "
     "engine/test_late_answers engine/test_append_right engine/test_defects engine/test_zombies",
     "kernel": "engine/test_resting engine/test_folding engine/test_waits engine/test_undo "
     "engine/test_branches engine/test_doubt engine/test_messages engine/test_time "
