@@ -89,6 +89,7 @@ class Bodies(Outside):
         self.world = World(lambda effect: self.noted(effect.name, effect.where))
         self.cast = Cast()
         self.unsafe: list[tuple[str, str]] = []  # step, what it did
+        self.assumed: dict[str, list[Effect]] = {}  # key -> what a body did that told of nothing
         self.failed: dict[tuple[str, str], tuple[int, BaseException]] = {}
         """Role, step -> how often in a row, at last with what."""
         self.at = Place("", 0)  # the line of a body that was met last
@@ -212,9 +213,13 @@ class Performed(Request):
             return super()._act()
         if self.told.role == "step":
             return self._do(played)
+        bodies, before = self.bodies, self.bodies.world.undone.total()
         result = self._play(played)
         if self.told.role == "undo":
-            self.bodies.gone(self.told)
+            if bodies.world.undone.total() == before:  # it told of nothing, as its step
+                for effect in bodies.assumed.pop(self.told.key, ()):
+                    bodies.world.took_back(effect.what, *effect.about)
+            bodies.gone(self.told)
         return result
 
     def _play(self, played: Callable[..., Any] | Declared) -> Any:
@@ -237,8 +242,10 @@ class Performed(Request):
             here = Here(self.told.site, step.name, str(step.effect), key)
             where = Place(step.fn.__code__.co_filename, step.fn.__code__.co_firstlineno)
             about = tuple(map(str, self.invocation.arguments))
-            bodies.world.effects.append(Effect(step.name, about, here, where))
-            bodies.noted(" ".join((step.name, *about)), where)
+            effect = Effect(step.name, about, here, where)
+            bodies.world.effects.append(effect)
+            bodies.assumed.setdefault(key, []).append(effect)
+            bodies.noted(effect.name, where)
         bodies.landed(self, result)
         return result
 

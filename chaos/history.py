@@ -36,7 +36,7 @@ from ..specs.oracle import Broken, Oracle, Rows
 from .faults import Fault, Kind, Point
 from .outside import Answer, Outside
 from .ports import Breaks, Gate, PortedClock, PortedStore, PortedWorld
-from .quick import QuickLoop
+from .quick import NeverWaits, QuickLoop
 from .simulation import EPOCH, NothingLeft, Time, let_pass
 from .standing import on_desk
 
@@ -285,7 +285,7 @@ class History:
                 self.time.pass_until(None)
             self.outcome.rows = self._rows()
             self._note(self._oracle.settle(self.outcome.rows, self.outside.ledger), "the end")
-        except (NothingLeft, Stuck, Unsettled) as hang:
+        except (NothingLeft, NeverWaits, Stuck, Unsettled) as hang:
             self.outcome.defects.append(f"{type(hang).__name__}: {hang}")
         finally:
             self._conclude()

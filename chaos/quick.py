@@ -129,11 +129,16 @@ class QuickLoop(SimLoop):
         self._within(lambda: self._take_turns(again))
 
     def _take_turns(self, again: Callable[[], bool]) -> None:
-        soon, timers = self._soon, self._timers
+        soon, timers, since, count = self._soon, self._timers, -1, 0
         while True:
             now = self.simulated.now
+            if now != since:
+                since, count = now, 0
             while timers and timers[0][0] <= now:
                 soon.append(heapq.heappop(timers)[2])
+            count += len(soon)
+            if count > TURNS_MAX:
+                raise NeverWaits(f"{count} callbacks at {now} us")
             for _ in range(len(soon)):
                 self._run(soon.popleft())
             if not again():

@@ -76,16 +76,23 @@ class Plain:
 
     def put(self, old: Table, key: Sequence[Term], value: Term) -> Table:
         """The table with one entry changed."""
-        return Patch(old, {tuple(key): value})
+        return Patch(_once(old), {tuple(key): value})
 
     def row(self, old: Table, first: Term, sort: str, value: Table) -> Table:
         """The entries `(first, x)` changed."""
-        return Patch(old, {(first, x): value(x) for x in self.things[sort]})
+        return Patch(_once(old), {(first, x): value(x) for x in self.things[sort]})
 
     def map(self, old: Table, sorts: str, value: Over) -> Table:
         """All entries changed."""
         keys = product(*[self.things[letter] for letter in sorts])
-        return Patch(old, {key: value(*key) for key in keys})
+        return Patch(_once(old), {key: value(*key) for key in keys})
+
+
+def _once(old: Table) -> Table:
+    """An action changes a table once: of a change of a change only the last would be kept here."""
+    if isinstance(old, Patch):
+        raise TypeError("an action changes a table twice")
+    return old
 
 
 class Broken(NamedTuple):

@@ -83,6 +83,12 @@ class _Written:
         raise TypeError("an action reads what was there before it")
 
 
+def _once(old: Table) -> None:
+    """As in `plain.py`: of a change of a change only the last would be written."""
+    if isinstance(old, _Written):
+        raise TypeError("an action changes a table twice")
+
+
 class Writer:
     """The logic of `terms.Logic` as text. What is read outside of an `every` is read once."""
 
@@ -128,15 +134,18 @@ class Writer:
 
     def put(self, old: Table, key: Sequence[Term], value: Term) -> Table:
         """The table with one entry changed."""
+        _once(old)
         return _Written(_text(value), _key(key))
 
     def row(self, old: Table, first: Term, sort: str, value: Table) -> Table:
         """The entries `(first, x)` changed."""
+        _once(old)
         with self._over(sort) as ((thing,), loops):
             return _Written(f"{{{_key((first, thing))}: {_text(value(thing))}{loops}}}")
 
     def map(self, old: Table, sorts: str, value: Over) -> Table:
         """All entries changed."""
+        _once(old)
         with self._over(sorts) as (things, loops):
             return _Written(f"{{{_key(things)}: {_text(value(*things))}{loops}}}")
 

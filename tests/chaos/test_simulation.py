@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from perdure.chaos.quick import QuickLoop
+from perdure.chaos.quick import NeverWaits, QuickLoop
 from perdure.chaos.simulation import EPOCH, NothingLeft, SimClock, SimLoop, Time, let_pass, run
 
 HOUR = 3600.0
@@ -198,6 +198,19 @@ def test_a_quick_loop_says_when_it_has_its_next_turn() -> None:
     assert loop.next_turn == 0 and loop.due
     loop.drain()
     assert loop.next_turn == 2_000_000
+    loop.abandon()
+
+
+def test_turns_that_never_let_time_pass_are_told() -> None:
+    """Two callbacks that call each other for ever would hang the whole run."""
+    loop = QuickLoop(Time())
+
+    def again() -> None:
+        loop.call_soon(again)
+
+    loop.call_soon(again)
+    with pytest.raises(NeverWaits, match="callbacks at 0 us"):
+        loop.turns(lambda: True)
     loop.abandon()
 
 

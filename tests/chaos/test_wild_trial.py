@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from perdure import Signal, idempotent, workflow
+from perdure import Signal, compensatable, idempotent, saga, workflow
 from perdure.chaos import trial as trials
 from perdure.chaos.campaign import possible
 from perdure.chaos.errors import TrialRefused
@@ -291,3 +291,47 @@ def test_a_failure_that_does_not_come_again_is_refused() -> None:
     with pytest.raises(TrialRefused, match="PD503") as refused:
         try_at_random(Subject.of(greets("Ann"), fakes), 3)
     assert "greet Ann happened 2 times" in str(refused.value)
+
+
+@compensatable
+async def reserve(n: int) -> int:
+    return n
+
+
+@reserve.undo
+async def release(n: int | None) -> None:
+    return None
+
+
+@idempotent
+async def note(n: int) -> int:
+    return n
+
+
+@workflow
+async def books(n: int) -> int:
+    async with saga():
+        return await note(await reserve(n))
+
+
+def test_an_undo_that_ends_well_takes_back_what_its_step_is_taken_to_have_done() -> None:
+    """Bodies that tell of nothing: each call counts as one effect, each undo as its end."""
+    silent = try_at_random(Subject.of(books(1), lambda world: {}), 120, 1)
+    assert silent.failures == [] and silent.ends["cancelled"] > 0
+
+
+def test_an_undo_that_tells_of_nothing_takes_back_nothing_that_was_told() -> None:
+    """A step that says what it does has to be undone by somebody who says so."""
+
+    def fakes(world: World) -> dict[Any, Any]:
+        def in_a_room(n: int) -> int:
+            world.happened("room", n)
+            return n
+
+        def out_of_it(n: int | None) -> None:
+            return None
+
+        return {reserve: in_a_room, release: out_of_it}
+
+    told = try_at_random(Subject.of(books(1), fakes), 120, 1)
+    assert {failure.finding.kind for failure in told.failures} >= {("left", "reserve")}

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from perdure.chaos.campaign import campaign
 from perdure.specs.protocol.guards import GUARDS
-from perdure.specs.protocol.plain import Patch, Play
+from perdure.specs.protocol.plain import Patch, Plain, Play
 from perdure.specs.protocol.runs import refute, unreached
 from perdure.specs.protocol.straight import TABLES, Entries, Writer, straight, text_of
-from perdure.specs.protocol.terms import Step
+from perdure.specs.protocol.terms import Logic, Step
 from perdure.specs.protocol.whole import ACTIONS
 
 from ..crash.flows import FLOWS
@@ -142,6 +142,19 @@ def test_what_is_changed_is_not_read_any_more() -> None:
     state.take("handover", "s1", "s2")
     assert (state.state.owner("e1"), state.state.tenure("e1")) == ("s2", 5)
     assert state.state.held("s2", "e1") == 5
+
+
+@pytest.mark.parametrize("logic", [Writer(), Plain()])
+def test_an_action_changes_a_table_once(logic: Logic) -> None:
+    """Of a change of a change a play would keep the last alone, and the solver both."""
+    table = logic.put(Play().state.length, ("e",), 2)
+    for twice in (
+        lambda: logic.put(table, ("f",), 3),
+        lambda: logic.row(table, "e", "E", lambda x: 3),
+        lambda: logic.map(table, "E", lambda x: 3),
+    ):
+        with pytest.raises(TypeError, match="twice"):
+            twice()
 
 
 def test_an_action_cannot_ask_what_a_term_is() -> None:
