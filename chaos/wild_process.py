@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from ..engine.client import Engine
 from ..engine.clock import Clock
 from ..engine.errors import StoreUnavailable
-from ..engine.store import Ambiguous, Identity, Store
+from ..engine.leases import Watch
+from ..engine.store import Ambiguous, Identity, SessionRow, Store
 from ..engine.worker import Worker
 from ..engine.world import World
 from ..model.language.workflows import Workflow
@@ -78,7 +80,24 @@ class WildEngine(Engine):
         store, world, clock = self._simulated
         worker = Worker(store, world, clock, self._identity, lease_seconds=LEASE_SECONDS)
         worker.finished = self._finished
+        worker.watch = OneWay(LEASE_SECONDS)
         return worker
+
+
+class OneWay(Watch):
+    """The engine's own, told the truth about who began later on a machine: that it is gone cannot
+    be seen. Two that live and each hold the other for dead would fence each other for ever.
+    """
+
+    def over(self, rows: Sequence[SessionRow], own: Identity, now: float) -> list[SessionRow]:
+        """Of those that began later, the ones whose lease has run out, and no others."""
+        return super().over([_unseen(row, own) for row in rows], own, now)
+
+
+def _unseen(row: SessionRow, own: Identity) -> SessionRow:
+    if row.identity.pid < own.pid:
+        return row
+    return row._replace(identity=replace(row.identity, boot=own.boot))
 
 
 class WildProcess:
@@ -86,7 +105,7 @@ class WildProcess:
 
     A process that begins on a machine knows that the one before it is provably gone there, also
     when it only stands still: safety never rests on when a takeover comes. Of processes on other
-    machines it knows nothing, and waits for their lease.
+    machines, and of those that begin after it, it knows nothing, and waits for their lease.
     """
 
     def __init__(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from perdure import workflow
+from perdure.chaos import wild_process
 from perdure.chaos.campaign import database, quietly
 from perdure.chaos.choices import Dice, Replay, Settled
 from perdure.chaos.faults import Kind
@@ -19,7 +20,9 @@ from perdure.chaos.troubles import FAVOURED, FAVOURED_AT
 from perdure.chaos.wild_history import WildOutcome, play
 from perdure.engine.client import enqueue
 from perdure.engine.errors import StoreUnavailable
+from perdure.engine.leases import Watch
 from perdure.engine.sqlite import SqliteStore
+from perdure.engine.store import Identity, SessionRow
 from perdure.model.compiler import compile_workflow
 
 from ..crash.flows import FLOWS, says, wire
@@ -81,8 +84,9 @@ LOST_TOO_OFTEN = (9, 9, 4, 2, 0, 31, 2, 39, 7, 18, 1, 7, 50, 1, 7)
 long enough to write a record."""
 
 
-def test_what_was_lost_too_often_is_let_go_on_and_ends() -> None:
+def test_what_was_lost_too_often_is_let_go_on_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has stalled without anybody's fault. Somebody looks, resumes it, and it is done."""
+    monkeypatch.setattr(wild_process, "OneWay", Watch)
     flows = list(FLOWS.values())
     with database(flows) as one, quietly():
         outcome = play(flows, one, Replay(LOST_TOO_OFTEN), told=True)
@@ -90,6 +94,33 @@ def test_what_was_lost_too_often_is_let_go_on_and_ends() -> None:
     resumed = told.index("a person lets fulfil_order-1 go on")
     assert any(what.endswith(": stalled") for what in told[:resumed])
     assert (outcome.wrong, outcome.ends, outcome.decided) == ([], ["done"], 1)
+
+
+FOR_EVER = (14, 15, 3, 2, 41, 1, 3, 0, 40, 2, 54, 2, 7)
+
+
+@pytest.mark.parametrize("choices", [LOST_TOO_OFTEN, FOR_EVER])
+def test_who_lives_is_not_taken_for_dead_by_who_began_before(choices: tuple[int, ...]) -> None:
+    """Zombies that wake fence nobody by proof: whoever began last gets on with the work."""
+    flows = list(FLOWS.values())
+    with database(flows) as one, quietly():
+        outcome = play(flows, one, Replay(choices))
+    assert outcome.wrong == [] and outcome.decided == 0
+    assert set(outcome.ends) <= {"done", "failed"}
+
+
+def test_only_who_began_before_is_provably_gone() -> None:
+    """On the same machine; of other machines nothing is known, and leases run out as always."""
+
+    def at(machine: int, number: int) -> Identity:
+        boot = f"{machine}.{number}"
+        return Identity(f"worker {number}", f"machine {machine}", boot, "", number, number)
+
+    rows = [SessionRow(n, at(m, n), 0, None, False) for m, n in ((1, 1), (1, 3), (2, 4))]
+    watch = wild_process.OneWay(6.0)
+    assert [row.id for row in watch.over(rows, at(1, 2), 0.0)] == [1]
+    assert [row.id for row in watch.over(rows[1:], at(1, 2), 5.0)] == []
+    assert [row.id for row in watch.over(rows[1:], at(1, 2), 6.0)] == [3, 4]
 
 
 def test_nobody_resumes_what_has_not_stalled(tmp_path: Path) -> None:
