@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from perdure import Signal, compensatable, idempotent, saga, workflow
 from perdure.chaos import trial as trials
+from perdure.chaos import wild_process
 from perdure.chaos.campaign import possible
 from perdure.chaos.errors import TrialRefused
 from perdure.chaos.fakes import World
@@ -20,6 +21,7 @@ from perdure.chaos.telling import story, tell
 from perdure.chaos.trial import Subject, Trial
 from perdure.chaos.troubles import KINDS, Trouble, Woe
 from perdure.chaos.wild_trial import Again, again, try_at_random
+from perdure.engine.leases import Watch
 
 from . import theirs
 from .test_trial import RIGHT, WRONG
@@ -132,8 +134,12 @@ def test_messages_come_twice_and_late(kind: Trouble) -> None:
     assert again(subject("message"), script(there)) == Again([], True)
 
 
-def test_mail_that_a_release_met_is_read_when_the_store_is_back() -> None:
-    """Found by a campaign: the error of a store that could not be reached was heard by nobody."""
+def test_mail_that_a_release_met_is_read_when_the_store_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Found by a campaign: the error of a store that could not be reached was heard by nobody. The
+    two workers fence each other, as they did there."""
+    monkeypatch.setattr(wild_process, "OneWay", Watch)
     zombie = at("define", Edge.AFTER, Kind.STOPPED)
     away = at("messages", Edge.BEFORE, Trouble.UNAVAILABLE)
     assert played("value", zombie, away) == []

@@ -84,6 +84,7 @@ REFUSED = {
     3: "claim: the session is not fenced",
     8: "ask_plain: the log it rests on is durable",
     9: "wire is called as KEY, and no intent says so",
+    10: "ask_plain: the log it rests on is durable",
     11: "'price' takes a token from ['before price']",
     12: "call: it was not called before",
     13: "pay is told as voided, and nobody outside said so",
@@ -102,7 +103,6 @@ REFUSED = {
 """Mutant -> the step that is refused, with what it needs."""
 LAWFUL_LOGS = {
     7: "the log is right, and the ledger of effects beside it is not",
-    10: "it never ends, and what it wrote until then is lawful",
     28: "it never ends, and what it wrote until then is lawful",
 }
 """Those whose logs are lawful all the same, and why."""
