@@ -116,7 +116,7 @@ def template(folder: Path, flow: Flow) -> Path:
     return path
 
 
-class _Engine(Engine):
+class SimEngine(Engine):
     """An engine that is told who its process is, since there is one process for all of them."""
 
     def __init__(
@@ -182,7 +182,7 @@ class SimProcess:
         path, clock = str(self.history.path), PortedClock(self)
         # A third process has to wait until the second one's lease has run out (see `identity`).
         lease = LEASE_SECONDS if self.number < 3 else THIRD_LEASE_SECONDS
-        async with _Engine(self.identity, path, store, world, clock, lease) as engine:
+        async with SimEngine(self.identity, path, store, world, clock, lease) as engine:
             flow = self.history.flow
             run = await engine.start(flow.call(), id=flow.key)
             sending = [self.loop.create_task(self._send(run, m)) for m in flow.messages]

@@ -11,17 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from ..engine.client import Engine
-from ..engine.clock import Clock
 from ..engine.errors import StoreUnavailable
 from ..engine.leases import Watch
-from ..engine.store import Ambiguous, Identity, SessionRow, Store
+from ..engine.store import Ambiguous, Identity, SessionRow
 from ..engine.worker import Worker
-from ..engine.world import World
 from ..model.language.workflows import Workflow
 from .databases import Database
 from .faults import Kind
-from .history import Flow
+from .history import Flow, SimEngine
 from .outside import Outside
 from .quick import QuickLoop
 from .simulation import Time
@@ -66,20 +63,11 @@ class Around(Protocol):
     def busy(self, seconds: float) -> None: ...
 
 
-class WildEngine(Engine):
-    """An engine that is told who its process is, since there is one process for all of them."""
-
-    def __init__(self, identity: Identity, store: Store, world: World, clock: Clock) -> None:
-        self._identity = identity
-        self._simulated = store, world, clock
-        super().__init__(
-            "a simulation", store=store, world=world, clock=clock, lease_seconds=LEASE_SECONDS
-        )
+class WildEngine(SimEngine):
+    """One that takes nobody who began later for dead."""
 
     def _new_worker(self) -> Worker:
-        store, world, clock = self._simulated
-        worker = Worker(store, world, clock, self._identity, lease_seconds=LEASE_SECONDS)
-        worker.finished = self._finished
+        worker = super()._new_worker()
         worker.watch = OneWay(LEASE_SECONDS)
         return worker
 
@@ -133,9 +121,11 @@ class WildProcess:
         inner = around.database.store(number, self.time.database)
         self.engine = WildEngine(
             identity,
+            "a simulation",
             WildStore(self, inner).port(),
             WildWorld(self, around.outside),
             WildClock(self),
+            LEASE_SECONDS,
         )
         self.main = self.loop.create_task(self._main())
 
