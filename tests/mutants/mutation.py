@@ -18,8 +18,8 @@ from subprocess import run
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = {
     "leases": "engine/test_leases engine/test_clock_jumps engine/test_heart engine/test_zombies",
-    "committer": "engine/test_causal_past engine/test_poison_kinds engine/test_costs "
-    "crash/test_found engine/test_ambiguous engine/test_payloads_at_birth "
+    "committer": "engine/test_committer engine/test_poison_kinds engine/test_causal_past "
+    "engine/test_costs crash/test_found engine/test_ambiguous engine/test_payloads_at_birth "
     "engine/test_drain engine/test_closing engine/test_out_of_reach engine/test_batches",
     "recovery": "engine/test_recovery engine/test_anew engine/test_ambiguous engine/test_closing "
     "engine/test_late_answers engine/test_append_right engine/test_defects engine/test_zombies",
