@@ -47,8 +47,6 @@ class Committer:
         self._timer: Timer | None = None
         self._said = 0  # how often something became pending
         self._urgent = False  # somebody waits for what is pending
-        self.idle = asyncio.Event()
-        self.idle.set()
 
     def dirty(self, instance: Instance, *, lazily: bool = False) -> None:
         """Something of this instance is pending; it goes into the next batch.
@@ -73,7 +71,6 @@ class Committer:
             self._timer.cancel()
             self._timer = None
         if self._task is None and not self.paused and self._queue:
-            self.idle.clear()
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     def drop(self) -> list[Instance]:
@@ -122,7 +119,6 @@ class Committer:
             self.lose(defect)
         finally:
             self._task = None
-            self.idle.set()
             self._soon()
 
     async def _gather(self) -> None:

@@ -142,14 +142,15 @@ class Desk(Troubled):
 
 def test_what_is_pending_is_written_at_once_and_a_batch_is_counted() -> None:
     """Whoever does not say that nobody waits for it, is waited for; a loop that has nothing else to
-    do is not given time to gather more."""
+    do is not given time to gather more, and behind the batch nothing goes on."""
 
     async def act(desk: Desk) -> None:
         assert desk.committer.batches == 0
+        tasks = asyncio.all_tasks()
         for number, key in enumerate("ab", 1):
             desk.committer.dirty(desk.begins(key))
             await desk.turns(FEW_TURNS)
-            assert desk.committer.batches == number
+            assert desk.committer.batches == number and asyncio.all_tasks() == tasks
         assert desk.batches == [["a"], ["b"]] and desk.clock.asked == []
 
     Desk().play(act)
@@ -287,10 +288,11 @@ def test_a_store_that_cannot_be_reached_is_asked_again_after_a_while() -> None:
     async def act(desk: Desk) -> None:
         desk.troubles += [StoreUnavailable("here", "away")] * 3
         desk.committer.dirty(desk.begins("a"))
-        await asyncio.sleep(0)
-        await desk.committer.idle.wait()
+        await desk.turns()
+        assert desk.attempts == 1
+        await asyncio.sleep(3 * AGAIN_SECONDS)
+        await desk.turns()
         assert desk.batches == [["a"]] and desk.attempts == 4 and not desk.lost
-        assert desk.now == 3 * AGAIN_SECONDS
 
     Desk().play(act)
 
