@@ -209,4 +209,5 @@ class Committer:
             self.lose(gone)
             return
         for (instance, append), result in zip(appends, results, strict=True):
-            self.settle(instance, append, result)
+            if instance.flying is append:  # as `settle`, which would be a call for each step
+                self._settled(instance, append, result)
