@@ -115,6 +115,9 @@ def fits(kind: Woe, nature: str, edge: Edge) -> bool:
 
 DISTANCE = 60
 """Boundaries to the next trouble: fewer than this."""
+LOSES_SESSION = (Kind.NOT_COMMITTED, Kind.COMMITTED, Trouble.LANDS_LATE, Trouble.OUSTED)
+NEAR = 10
+"""Boundaries to the next trouble after one of these: while one session gives way to the next."""
 FAVOURED: tuple[Woe, ...] = (
     *KINDS,
     *(3 * (Kind.HANGS, Trouble.PROBE_IN_DOUBT, Trouble.PROBE_LATE)),
@@ -157,6 +160,7 @@ class Chance:
         if self._until and ready and self._favoured is not None and self._favoured in kinds:
             self._until -= 1
             if not self._until:
+                self._left = _distance(self._favoured, self._left)
                 return self._fire(self._favoured)
         if not (self._left and kinds):
             return None
@@ -165,7 +169,7 @@ class Chance:
             return None
         kind = self._fire(kinds[self._source.choose(len(kinds))])
         if self.fired.total() < TROUBLES_MAX:
-            self._left = self._source.choose(DISTANCE)
+            self._left = _distance(kind, self._source.choose(DISTANCE))
         return kind
 
     def _fire(self, kind: Woe) -> Woe:
@@ -183,6 +187,11 @@ class Chance:
     def calm(self) -> None:
         """Let nothing go wrong any more."""
         self._left = self._until = 0
+
+
+def _distance(kind: Woe, drawn: int) -> int:
+    """How far the trouble after one of this kind is, of what was drawn for it; 0: there is none."""
+    return 1 + drawn % NEAR if kind in LOSES_SESSION and drawn > NEAR else drawn
 
 
 class Lines:

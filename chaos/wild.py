@@ -17,6 +17,7 @@ from ..engine.store import Ambiguous, StepTransaction, Store
 from ..engine.world import Invocation
 from ..model.language.effects import InDoubt
 from .faults import Edge, Kind
+from .latency import Latency
 from .outside import Outside, Request
 from .ports import NATURES
 from .quick import QuickLoop
@@ -46,6 +47,7 @@ class Process(Protocol):
     deaf_until: int  # heartbeats are lost until then
     ahead: float  # seconds by which the monotonic clock has jumped
     pace: float
+    latency: Latency | None
 
     @property
     def version(self) -> int:
@@ -114,7 +116,7 @@ class WildStore:
     def _operation(
         self, name: str, nature: str, inner: Callable[..., Awaitable[Any]]
     ) -> Callable[..., Awaitable[Any]]:
-        process = self._process
+        process, latency = self._process, self._process.latency
 
         async def operate(*args: Any, **kwargs: Any) -> Any:
             if process.dead or process.stopped:
@@ -122,9 +124,13 @@ class WildStore:
             woe = process.chance.meet(nature, Edge.BEFORE, name)
             if woe is not None:
                 await self._before(woe, name, args)
+            if latency is not None:
+                await self._travel(latency)
             result = await inner(*args, **kwargs)
             if nature != "read":
                 process.durable(name)
+            if latency is not None:
+                await asyncio.sleep(latency())
             if process.dead or process.stopped:
                 await process.able()
             woe = process.chance.meet(nature, Edge.AFTER, name)
@@ -133,6 +139,10 @@ class WildStore:
             return result
 
         return operate
+
+    async def _travel(self, latency: Latency) -> None:
+        await asyncio.sleep(latency())
+        await self._process.able()
 
     async def _before(self, woe: Woe, name: str, args: tuple[Any, ...] = ()) -> None:
         process, where = self._process, f"before store.{name}"
@@ -181,12 +191,16 @@ class WildStore:
         woe = process.chance.meet("read", Edge.BEFORE, "transaction")
         if woe is not None:
             await self._before(woe, "transaction")
+        if process.latency is not None:
+            await self._travel(process.latency)
         async with self._inner.transaction(session, **settings) as transaction:
             await self._locked("locked", Edge.AFTER, "transaction")
             yield transaction
             await process.able()
             await self._locked("own commit", Edge.BEFORE, "step commit")
         process.durable("step commit")
+        if process.latency is not None:
+            await self._travel(process.latency)
         await self._locked("own commit", Edge.AFTER, "step commit")
 
     async def _locked(self, nature: str, edge: Edge, name: str) -> None:

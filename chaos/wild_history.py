@@ -30,6 +30,7 @@ from .choices import Source, Tape
 from .databases import Database
 from .faults import Edge, Kind
 from .history import Flow, Message, Stuck
+from .latency import latency
 from .outside import Outside
 from .person import Person
 from .plan import Plan, draw_plan
@@ -93,7 +94,7 @@ class WildHistory:
         self.time = JumpyTime()
         self.outcome = WildOutcome()
         self.plan = self._planned(flows)
-        self.pace = self.plan.pace
+        self.pace, self.latency = self.plan.pace, latency(self.plan.far)
         self.chance = self._luck()
         names = Counter[str]()
         self._flows: dict[str, Flow] = {}
@@ -150,6 +151,8 @@ class WildHistory:
         return outcome
 
     def _begin(self) -> None:
+        if self.latency is not None:
+            self.tell("the store is far away: what is asked of it takes its time")
         for machine in range(1, self.plan.workers + 1):
             self._launch(machine)
         for key, flow in self._flows.items():

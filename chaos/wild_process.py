@@ -19,6 +19,7 @@ from ..model.language.workflows import Workflow
 from .databases import Database
 from .faults import Kind
 from .history import Flow, SimEngine
+from .latency import Latency
 from .outside import Outside
 from .quick import QuickLoop
 from .simulation import Time
@@ -39,6 +40,7 @@ class Around(Protocol):
     chance: Chance
     database: Database
     pace: float
+    latency: Latency | None
     version: int  # another after every durable point
 
     @property
@@ -106,6 +108,7 @@ class WildProcess:
     ) -> None:
         self.around, self.number, self.machine = around, number, machine
         self.time, self.chance, self.pace = around.time, around.chance, around.pace
+        self.latency = around.latency
         self.loop = QuickLoop(self.time)
         self.dead = self.stopped = self.over = False
         self._defects: list[str] = []  # of a dead one

@@ -328,7 +328,8 @@ class Caller:
                 instance.back_to(before)
                 instance.running[call.wish] = running
             raise
-        instance.lent = None
+        if instance.lent is before:  # else a recovery was told first, and it may be lent again
+            instance.lent = None
         return flying, appended
 
     async def _hold(self, instance: Instance) -> None:

@@ -85,8 +85,9 @@ class Committer:
             self.dirty(instance)
 
     def settle(self, instance: Instance, append: Append, result: Appended) -> None:
-        """An append that a transactional step wrote is durable."""
-        self._settled(instance, append, result)
+        """An append is durable, or was refused."""
+        if instance.flying is append:  # else a recovery has read meanwhile what became of it
+            self._settled(instance, append, result)
 
     def lose(self, gone: BaseException) -> None:
         """Someone who writes found that the session is gone, or that nothing can be relied upon."""
@@ -204,5 +205,5 @@ class Committer:
             self.lose(gone)
             return
         for (instance, append), result in zip(appends, results, strict=True):
-            if instance.flying is append:  # else a recovery has read meanwhile what became of it
+            if instance.flying is append:  # as `settle`, which would be a call for each step
                 self._settled(instance, append, result)

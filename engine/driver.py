@@ -25,7 +25,7 @@ from .instance import Instance
 from .kernel import Call, Doubt, Wait, Want, counter
 from .records import NO_TRANSITION, Kind
 from .resting import Rest
-from .store import AttemptRow, MessageRow, Status, Store
+from .store import AT_ONCE, AttemptRow, MessageRow, Status, Store
 
 KEEP_SECONDS = 1
 """An execution whose next moment is nearer than this stays in memory instead of being parked."""
@@ -180,11 +180,11 @@ class Driver:
 
     def _settle_wants(self, instance: Instance, rest: Rest) -> None:
         wants = self._wants(instance, rest)
+        if self.draining:
+            self._give_up(instance, wants)
+            return
         # Read once: by two readings a moment could be too far for an alarm and too near to park.
         now = self.store.now()
-        if self.draining:
-            self._give_up(instance, wants, now)
-            return
         if instance.running:
             _cut(instance, wants)
         dues: list[int] = []
@@ -228,7 +228,7 @@ class Driver:
         soon = self.store.now() + int(LEASE_LOOK_SECONDS * 1e6)  # too little of the lease was left
         return [later.get(site, soon) for site in sites]
 
-    def _give_up(self, instance: Instance, wants: list[Want], now: int) -> None:
+    def _give_up(self, instance: Instance, wants: list[Want]) -> None:
         """Release an execution at its next boundary: when nothing of it is being called here."""
         if instance.running:
             return
@@ -237,7 +237,7 @@ class Driver:
             dues = [w.due for w in waits if isinstance(w, Wait) and w.due]
             self.release(instance, min(dues, default=None), _channels(wants))
         else:
-            self.release(instance, now, "*")
+            self.release(instance, AT_ONCE, "*")
 
     def _alarm(self, instance: Instance, due: int | None, now: int) -> None:
         if instance.alarm is not None:

@@ -42,11 +42,12 @@ async def became(store: Store, instance: Instance, mine: Container[int]) -> int:
 
     The key may be that of another that the session owns: claimed, and the answer never came.
     """
-    row = await store.find(instance.key)
-    if row is None or row.id not in mine or instance.flying is None:
+    flying = instance.flying  # it may be answered while we read
+    row = await store.find(instance.key) if flying is not None else None
+    if flying is None or row is None or row.id not in mine:
         return 0
     first = (await store.log(row.id))[0]
-    return row.id if first.hash == instance.flying.records[0].hash else 0
+    return row.id if first.hash == flying.records[0].hash else 0
 
 
 def fold(

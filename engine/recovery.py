@@ -22,7 +22,7 @@ from .driver import Driver
 from .errors import StoreUnavailable
 from .instance import Instance
 from .quarantine import Quarantine
-from .store import Ambiguous, Append, Fenced, Identity, RowChange, Status, Store
+from .store import AT_ONCE, Ambiguous, Append, Fenced, Identity, RowChange, Status, Store
 
 _LOG = logging.getLogger("perdure")
 TRIES_MAX = 3
@@ -138,9 +138,10 @@ class Recovery:
         await worker.store.fence(worker.session)  # so it is, whatever made us think so
         await worker.register()
         self._drop_all()  # what was claimed before is told late: it is not of this session
-        await self._testify()
-        for instance in [i for i in worker.instances.values() if i.create is not None]:
+        # Before anything is waited for: whose creation is answered then is of the session before.
+        for instance in list(worker.instances.values()):
             self._create_again(instance)
+        await self._testify()
 
     def _drop_all(self) -> None:
         for instance in [i for i in self.worker.instances.values() if i.create is None]:
@@ -182,7 +183,10 @@ class Recovery:
         await worker.quarantine.renamed()
         for instance in held:
             if instance.id == 0:
-                instance.id = await loading.became(worker.store, instance, tenures)
+                became = await loading.became(worker.store, instance, tenures)
+                instance.id = instance.id or became  # its own answer may have come meanwhile
+            if not instance.alive:
+                continue  # it was let go by that answer
             if instance.id == 0:
                 self._create_again(instance)
             elif instance.id not in tenures:
@@ -212,9 +216,8 @@ class Recovery:
         store, session = self.worker.store, self.worker.session
         while tenures:
             mail = await store.mail(session)
-            now = store.now()
             batch = [
-                Append(id, tenure, b"", change=_released(now, mail.get(id, 0)))
+                Append(id, tenure, b"", change=_released(mail.get(id, 0)))
                 for id, tenure in tenures.items()
             ]
             results = await store.append(session, batch)
@@ -228,5 +231,5 @@ class Recovery:
         instance.rechain(tenure, self.worker.session, keep)
 
 
-def _released(wake_at: int, mail_seen: int) -> RowChange:
-    return RowChange(release=True, wake_at=wake_at, waits="*", mail_seen=mail_seen)
+def _released(mail_seen: int) -> RowChange:
+    return RowChange(release=True, wake_at=AT_ONCE, waits="*", mail_seen=mail_seen)

@@ -16,7 +16,7 @@ from . import bodies
 from .bodies import Body
 from .instance import Instance
 from .records import NO_TRANSITION, Kind, Record, chain
-from .store import Append, ExecutionRow, Guard, RowChange, Status, Store
+from .store import AT_ONCE, Append, ExecutionRow, Guard, RowChange, Status, Store
 
 MISMATCHES_MAX = 3
 Act = Callable[[], Coroutine[Any, Any, None]]
@@ -88,7 +88,7 @@ class Refused:
             row = await self._store.find(instance.key)
             if row is None or (row.owner, row.tenure) != (self._session(), instance.tenure):
                 return
-            change = RowChange(release=True, wake_at=self._store.now(), mail_seen=row.mail)
+            change = RowChange(release=True, wake_at=AT_ONCE, mail_seen=row.mail)
             append = Append(row.id, row.tenure, b"", change=change)
             [result] = await self._store.append(self._session(), [append])
             if not result.mail:

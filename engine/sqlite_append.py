@@ -311,7 +311,8 @@ def _change(link: Link, session: int, members: list[_Member], now: int) -> None:
         if over and change.checkpoint is None:
             ends.append((str(change.status), now, *whose))
             continue
-        left = (True, None, None) if over else (change.release, change.wake_at, change.waits)
+        wake_at = None if change.wake_at is None else max(change.wake_at, now)
+        left = (True, None, None) if over else (change.release, wake_at, change.waits)
         kept = (change.checkpoint, change.checkpoint_seq)
         rows.append((change.status, *left, *kept, now, *whose))
     changed = (link.many(_END, ends) if ends else 0) + (link.many(_CHANGE, rows) if rows else 0)

@@ -137,13 +137,18 @@ class Create:
     wake_at: int | None
 
 
+AT_ONCE = 0
+"""As `wake_at` of a release: due when it commits, wherever the wall clock may have gone by then."""
+
+
 @dataclass(slots=True)
 class RowChange:
     """What changes in the execution row; `None` leaves a column alone.
 
     `release` gives the execution up (owner NULL) with `wake_at` and `waits`, on condition that no
     mail arrived beyond `mail_seen` (rule 48), which must be given then; the same holds for a final
-    status, which releases too. A stall releases without condition.
+    status, which releases too. A stall releases without condition. A `wake_at` that has passed is
+    stored as the moment of the commit, so that nobody goes before those who waited longer.
     """
 
     status: Status | None = None

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from perdure.engine.records import Kind
-from perdure.engine.store import SUSPECT_RECOVERIES, AttemptRow, Create, Fenced, RowChange
+from perdure.engine.store import (
+    AT_ONCE,
+    SUSPECT_RECOVERIES,
+    AttemptRow,
+    Create,
+    Fenced,
+    RowChange,
+)
 
 if TYPE_CHECKING:
     from .conftest import Lab
@@ -67,6 +74,20 @@ async def test_a_claim_takes_what_is_due_served_and_nobodys_in_order_of_time(lab
     lab.time = 2_000_000
     [future] = await lab.claim(me)
     assert future.row.key == "future" and not future.lost and future.row.owner == me
+
+
+async def test_what_is_released_at_once_is_due_and_waits_its_turn(lab: Lab) -> None:
+    """Also when the wall clock went back before the commit; whoever was due before comes first."""
+    me = await lab.session()
+    a, b = await lab.owned(me, "a"), await lab.owned(me, "b")
+    await lab.park(b, wake_at=lab.time)
+    lab.time -= 1_000
+    await lab.park(a, wake_at=AT_ONCE)
+    assert (await lab.row("a")).wake_at == lab.time == await lab.store.next_wake()
+    assert [c.row.key for c in await lab.claim(me)] == ["a"]
+    lab.time += 2_000
+    await lab.park(await lab.owned(me, "c"), wake_at=AT_ONCE)
+    assert [c.row.key for c in await lab.claim(me)] == ["b", "c"]
 
 
 async def test_a_claim_brings_the_tail_the_unread_mail_and_the_counters(lab: Lab) -> None:
