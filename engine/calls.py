@@ -260,7 +260,7 @@ class Caller:
                 if running.cancelled or not instance.alive:
                     return  # while it waited for the right
                 settled = await self._transact(instance, call, step, running, session)
-            except _Stuck:
+            except (_Stuck, _Over):
                 return
             except _Again:
                 continue
@@ -305,7 +305,7 @@ class Caller:
         Only after an ambiguous commit its record stays in flight: whether it is true, and the
         author's writes with it, is read from the log (rule 10).
         """
-        before = None
+        before, mine = None, instance.session
         try:
             async with self.store.transaction(session) as transaction:
                 result = await transaction.run(lambda tx: self._once(instance, call, step, tx))
@@ -313,7 +313,7 @@ class Caller:
                     raise asyncio.CancelledError
                 if instance.lent is not None:
                     raise _Again  # a parallel one: what its commit became must be known first
-                before = instance.mark()
+                before, mine = instance.mark(), instance.session
                 took = self._end(instance, call)
                 if not self._landed(instance, call, step, result, took):
                     raise _Stuck  # in the glue behind it: the writes go too
@@ -324,6 +324,8 @@ class Caller:
         except (_Stuck, Ambiguous):
             raise
         except BaseException:
+            if before is not None and instance.session != mine:
+                raise _Over from None  # a recovery was told first: it stands where its log does
             if before is not None:
                 instance.back_to(before)
                 instance.running[call.wish] = running
@@ -488,6 +490,10 @@ def _nothing(*_: object) -> None:
 
 class _Stuck(Exception):
     """Rolls a transactional step back whose glue got stuck."""
+
+
+class _Over(Exception):
+    """Ends an attempt that was taken back before it was told so: another calls the step again."""
 
 
 class _Again(Exception):
