@@ -366,6 +366,9 @@ class Worker:
 
     def run_here(self, instance: Instance) -> None:
         """Take an execution that this process creates: its record 0 rides in the next batch."""
+        if self.ended:  # nobody would write it, and who waits for it would wait for ever
+            self.finished(instance.key, None)
+            return
         self.instances[instance.key] = instance
         self.committer.dirty(instance)
         self.driver.pump(instance)

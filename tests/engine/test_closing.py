@@ -19,7 +19,16 @@ from perdure.engine.kernel import Call
 from perdure.engine.running import Running
 from perdure.engine.store import Ambiguous, Append, Appended, ExecutionRow, Identity, Store
 
-from .stage import FOREVER, Beside, Stage, StageClock, Troubled, outside
+from .stage import (
+    FOREVER,
+    QUIET_SECONDS,
+    SLOW_SECONDS,
+    Beside,
+    Stage,
+    StageClock,
+    Troubled,
+    outside,
+)
 
 LATER_SECONDS = 30.0  # longer than a worker waits for its calls
 
@@ -104,6 +113,39 @@ def test_a_start_that_a_close_could_not_write_is_refused_to_whoever_waits_for_it
             gives_up.cancel()
         with pytest.raises(StoreUnavailable, match="its worker has ended"):
             await waits
+
+    loop = SimLoop(stage.time)
+    run(loop, main())
+    assert loop.defects == []
+
+
+class EndsSlowly(Troubled):
+    """That a session has ended is answered late."""
+
+    ended = False
+
+    async def fence(self, session: int) -> int:
+        released = await self.stage.store.fence(session)
+        self.ended = True
+        await asyncio.sleep(SLOW_SECONDS)
+        return released
+
+
+def test_a_start_after_the_session_has_ended_is_refused_and_does_not_wait_for_ever() -> None:
+    """The engine is still open, and its worker will write nothing any more."""
+    stage = Stage()
+    store = EndsSlowly(stage)
+
+    async def main() -> None:
+        clock = StageClock(stage.time, loop)
+        async with Engine("sqlite://", store=store.port, clock=clock) as engine:
+            closes = loop.create_task(engine.worker.stop())
+            await stage.until(lambda: store.ended)
+            with pytest.raises(StoreUnavailable, match="its worker has ended"):
+                async with asyncio.timeout(QUIET_SECONDS):
+                    await engine.start(told("Ann"), id="e")
+            await closes
+        assert await stage.store.find("e") is None
 
     loop = SimLoop(stage.time)
     run(loop, main())
