@@ -182,20 +182,19 @@ class Recovery:
         worker.begin_beating(sent)
         await worker.quarantine.renamed()
         for instance in held:
-            if instance.id == 0:
-                became = await loading.became(worker.store, instance, tenures)
-                instance.id = instance.id or became  # its own answer may have come meanwhile
+            id = instance.id or await loading.became(worker.store, instance, tenures)
+            id = instance.id or id  # its own answer may have come meanwhile
             if not instance.alive:
                 continue  # it was let go by that answer
-            if instance.id == 0:
-                self._create_again(instance)
-            elif instance.id not in tenures:
-                self._drop(instance)
-            else:
-                await self._reconcile(instance, tenures[instance.id])
+            if id in tenures:
+                await self._reconcile(instance, id, tenures[id])
                 if instance.alive:  # else it is let go below
-                    del tenures[instance.id]
+                    del tenures[id]
                     self._go_on(instance)
+            elif instance.create is not None:
+                self._create_again(instance)
+            else:
+                self._drop(instance)
         await self._let_go(tenures)
         await self._testify()
 
@@ -223,9 +222,10 @@ class Recovery:
             results = await store.append(session, batch)
             tenures = {r.execution: tenures[r.execution] for r in results if r.mail}
 
-    async def _reconcile(self, instance: Instance, tenure: int) -> None:
-        """Go on from what is in the log."""
-        records = await self.worker.store.log(instance.id, instance.durable)
+    async def _reconcile(self, instance: Instance, id: int, tenure: int) -> None:
+        """Go on from what is in the log. Only when that is known, a creation has become this id."""
+        records = await self.worker.store.log(id, instance.durable)
+        instance.id = id
         flying = instance.flying.records if instance.flying is not None else []
         keep = bool(flying) and [r.hash for r in records] == [r.hash for r in flying]
         instance.rechain(tenure, self.worker.session, keep)

@@ -299,13 +299,11 @@ class Worker:
             raise
         except Exception as defect:
             told = "".join(traceback.format_exception(defect))
-            instance = self.instances.get(claimed.row.key)
-            if instance is not None:
-                self.forget(instance)
+            self._make_room(claimed.row)
             await self.refused.stall(claimed.row.key, claimed.row.tenure, told)
 
-    def _beside(self, act: Act) -> None:
-        self.caller.spawn(self._watched(self._patiently(act)))
+    def _beside(self, act: Act) -> asyncio.Task[None]:
+        return self.caller.spawn(self._watched(self._patiently(act)))
 
     async def _patiently(self, act: Act) -> None:
         """Something about an execution that is ours, beside the committer: what cannot be reached
@@ -329,14 +327,21 @@ class Worker:
         instance.state = await loading.resolve(self.store, row.id, instance.state, value)
         if row.owner != self.session:
             return  # handed over since it was claimed, and released: it is claimed again
-        known = self.instances.get(row.key)
-        if known is not None and known.create is not None:  # a start whose key has been taken
-            self._exists(known, row)
+        self._make_room(row)
         self.instances[row.key] = instance
         if row.recoveries >= RECOVERIES_MAX:
             self.driver.stall(instance, f"recovered {row.recoveries} times without progress")
         elif self.quarantine.admit(instance, not _is_innocent(claimed)):
             self._begin(instance)
+
+    def _make_room(self, row: ExecutionRow) -> None:
+        """Let out of memory who is there under the key of what was claimed: a start that finds it
+        taken, or one whose release was not answered yet."""
+        known = self.instances.get(row.key)
+        if known is not None and known.create is not None:
+            self._exists(known, row)
+        elif known is not None:
+            self.forget(known)
 
     def _begin(self, instance: Instance) -> None:
         """Let a claimed execution go on: what was called when it was lost is in doubt."""

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from perdure import Engine, workflow
+from perdure import Engine, Stalled, workflow
+from perdure.engine.client import enqueue
+from perdure.engine.errors import StoreUnavailable
 from perdure.engine.store import Ambiguous, Append, Appended, Claimed, Fenced
 
-from .stage import SLOW_SECONDS, Stage, Troubled
+from .stage import QUIET_SECONDS, SLOW_SECONDS, Stage, Troubled
 from .test_anew import FencedAtTheLanding, pays
 from .test_recovery import played, thinks
 
@@ -135,3 +137,63 @@ def test_a_creation_answered_while_the_last_session_is_told_of_belongs_to_nobody
     played(stage, store, main)
     assert store.registered == 2 and "is loaded again" not in caplog.text
     assert stage.out.count("lands", "pay") == 1
+
+
+class Lost(LateBirth):
+    """What a creation became is found; then its log can not be read for a moment, and by then the
+    session that it was handed over to is fenced too."""
+
+    reads = 0
+
+    async def log(self, execution: int, after: int = -1) -> Any:
+        self.reads += self.slow.is_set()
+        if self.reads == 2:
+            await self.stage.store.fence(self.engine.worker.session)
+            raise StoreUnavailable("here", "for a moment")
+        return await self.stage.store.log(execution, after)
+
+
+def test_a_creation_that_was_found_and_lost_again_is_told_to_who_started_it() -> None:
+    """It exists, whoever drives it; the worker has not ended."""
+    stage = Stage()
+    store = Lost(stage)
+    store.late_seconds = QUIET_SECONDS
+
+    async def main(engine: Engine, stage: Stage) -> None:
+        store.engine = engine
+        run = await engine.start(thinks(1), id="a")
+        assert await run.result() == 1
+
+    played(stage, store, main)
+    assert store.handovers == 2
+
+
+class Unreadable(Troubled):
+    """What is claimed first cannot be loaded; a creation is written late."""
+
+    async def claim(self, session: int, nets: Sequence[str], limit: int) -> list[Claimed]:
+        told = await self.stage.store.claim(session, nets, limit)
+        return [each._replace(records=[]) for each in told]
+
+    async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
+        if any(a.create is not None for a in batch):
+            await asyncio.sleep(SLOW_SECONDS)
+        return await self.stage.store.append(session, batch)
+
+
+def test_a_start_whose_key_is_that_of_a_log_that_cannot_be_loaded_finds_it() -> None:
+    """It is there, and stalled; who waits for it is told so, and not that the worker has ended."""
+    stage = Stage()
+    store = Unreadable(stage)
+
+    async def main(engine: Engine, stage: Stage) -> None:
+        (program,) = await engine.serve(thinks)
+        start = asyncio.get_running_loop().create_task(engine.start(thinks(1), id="q"))
+        await stage.until(lambda: "q" in engine.worker.instances)
+        await enqueue(stage.store, program, "q", program.sealed(thinks.bind((1,), {})))
+        engine.worker.kick()
+        run = await start
+        with pytest.raises(Stalled):
+            await run.result()
+
+    played(stage, store, main)
