@@ -93,6 +93,8 @@ class Worker:
         self._heart: Heart | None = None
         self._serves = (0, 0)  # for which session, and of how many programs, the store was told
         self._end: asyncio.Task[None] | None = None
+        self._hearing: set[asyncio.Task[None]] = set()  # read the mail that met a release
+        self._unplaced: set[int] = set()  # have mail, and were nobody's in memory
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -190,14 +192,17 @@ class Worker:
         await self._write_out()
 
     async def _write_out(self) -> None:
-        """Wait until all is written, also what waited while a last write cost the session: what
-        becomes of its executions is seen to the end before the session in force is ended."""
-        with suppress(StoreUnavailable):
-            await self.committer.close()
-        while self.recovery.under_way:
-            await self._until_idle()
+        """Wait until all is written, also what waited while a last write cost the session, or met
+        mail: what becomes of its executions is seen to the end before the session in force is."""
+        while True:
             with suppress(StoreUnavailable):
                 await self.committer.close()
+            if self.recovery.under_way:
+                await self._until_idle()
+            elif self._hearing:
+                await asyncio.wait(self._hearing)
+            else:
+                return
 
     async def _until_idle(self) -> None:
         """Wait for the serving and the recovering that are under way."""
@@ -289,7 +294,13 @@ class Worker:
                 await self._patiently(lambda each=each: self._take(each))
             if len(claimed) == free:
                 self._look_for_work = True
-        self._next_wake = await self.store.next_wake()
+        self._next_wake = None  # who is parked from now on is perhaps not in the answer
+        self._wake_by(await self.store.next_wake())
+
+    def _wake_by(self, moment: int | None) -> None:
+        """Look for work at this moment at the latest."""
+        if moment is not None and (self._next_wake is None or moment < self._next_wake):
+            self._next_wake = moment
 
     async def _take(self, claimed: Claimed) -> None:
         """Load what was claimed; a log that cannot be folded stalls its execution, no other."""
@@ -355,6 +366,7 @@ class Worker:
         if not self.instances:
             return
         counters = await self.store.mail(self.session)
+        self._unplaced = counters.keys() - {each.id for each in self.instances.values()}
         for instance in list(self.instances.values()):
             if counters.get(instance.id, 0) > instance.mail_seen:
                 await self.fetch(instance)
@@ -391,10 +403,11 @@ class Worker:
         else:
             change = append.change
             instance.landed(result.execution)
+            if result.execution in self._unplaced:  # created, and written to before we knew
+                self.kick(work=False)
             if change is not None and (change.release or change.status is not None):
                 self.forget(instance)
-                if change.wake_at is not None:
-                    self._next_wake = min(change.wake_at, self._next_wake or change.wake_at)
+                self._wake_by(change.wake_at)
                 ended = None
                 if change.status is not None:
                     ended = change.status, bodies.decode(append.records[-1].body)
@@ -422,7 +435,9 @@ class Worker:
                 self.committer.dirty(instance)
             self.driver.pump(instance)
 
-        self._beside(again)
+        hears = self._beside(again)
+        self._hearing.add(hears)
+        hears.add_done_callback(self._hearing.discard)
 
     def forget(self, instance: Instance) -> None:
         """Let an instance out of memory: it writes and calls nothing any more."""

@@ -1,19 +1,52 @@
 """A store that is far away: what it answered is older than what came about meanwhile, and counts
-for no more than it says (rules 10 and 18)."""
+for no more than it says (rules 18, 47, 48 and 53)."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from perdure import Engine
-from perdure.engine.store import Ambiguous, Claimed, Fenced
+from perdure import Engine, ExecutionCancelled, observe, sleep, workflow
+from perdure.engine.store import Ambiguous, Append, Appended, Claimed, Fenced
 
 from .stage import QUIET_SECONDS, SLOW_SECONDS, Stage, Troubled
-from .test_recovery import ENGINES, books, durable, played
+from .test_recovery import ENGINES, GO, books, durable, hears, played
+
+NAP_SECONDS = 10.0
+
+
+@workflow
+async def naps(n: int) -> int:
+    await sleep(timedelta(seconds=NAP_SECONDS))
+    return n
+
+
+class LateWake(Troubled):
+    """When the next one wakes is told late, each time."""
+
+    async def next_wake(self) -> int | None:
+        told = await self.stage.store.next_wake()
+        await asyncio.sleep(SLOW_SECONDS)
+        return told
+
+
+def test_who_is_parked_while_the_next_moment_is_asked_for_is_woken_in_time() -> None:
+    """The answer does not know of it yet. Nothing else comes that would make the worker look."""
+    stage = Stage()
+    store = LateWake(stage)
+
+    async def main(engine: Engine, stage: Stage) -> None:
+        run = await engine.start(naps(1), id="e")
+        began = stage.time.now
+        async with asyncio.timeout(QUIET_SECONDS):
+            assert await run.result() == 1
+        assert stage.time.now - began < (NAP_SECONDS + 2 * SLOW_SECONDS) * 1e6
+
+    played(stage, store, main)
 
 
 class SlowRollback(Troubled):
@@ -60,3 +93,77 @@ def test_a_step_taken_back_slowly_is_called_once_more_and_by_one_task(
     played(stage, store, main)
     assert store.handovers == 1 and stage.out.count("booked") == 2
     assert [r.message for r in caplog.records if r.levelname == "ERROR"] == []
+
+
+class MailAtTheEnd(Troubled):
+    """A release meets mail while the worker ends, and the mail is read slowly."""
+
+    sent = False
+
+    async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
+        if not self.sent and any(a.change is not None and a.change.release for a in batch):
+            self.sent = True
+            await self.stage.store.send("e", GO.name, "m", b'"go"')
+        return await self.stage.store.append(session, batch)
+
+    async def messages(self, execution: int, after: int = 0) -> Any:
+        await asyncio.sleep(SLOW_SECONDS)
+        return await self.stage.store.messages(execution, after)
+
+
+def test_what_meets_mail_while_its_worker_ends_is_released_all_the_same() -> None:
+    """Nobody lost it."""
+    stage = Stage()
+    store = MailAtTheEnd(stage)
+
+    async def main(engine: Engine) -> None:
+        await engine.start(hears(1), id="e")
+        await stage.until(lambda: stage.out.count("called"))
+
+    stage.play(main, store=store.port)
+    row = asyncio.run(stage.row("e"))
+    assert store.sent and row.owner is None and not row.lost
+
+
+class LateBorn(Troubled):
+    """The answer to a creation comes late."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self.written = asyncio.Event()
+
+    async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
+        told = await self.stage.store.append(session, batch)
+        if any(a.create is not None for a in batch):
+            self.written.set()
+            await asyncio.sleep(SLOW_SECONDS)
+        return told
+
+
+@observe
+async def watch(n: int) -> int:
+    await asyncio.sleep(1_000)
+    return n
+
+
+@workflow
+async def watches(n: int) -> int:
+    return await watch(n)
+
+
+def test_a_message_to_who_is_not_known_to_be_created_is_not_forgotten() -> None:
+    """It came before the answer; nobody sends a second one."""
+    stage = Stage()
+    store = LateBorn(stage)
+
+    async def main(engine: Engine, stage: Stage) -> None:
+        born = asyncio.get_running_loop().create_task(engine.start(watches(1), id="e"))
+        await store.written.wait()
+        await engine.cancel("e", reason="enough")
+        await born
+        began = stage.time.now
+        with pytest.raises(ExecutionCancelled):
+            await engine.find(watches, "e").result()
+        assert stage.time.now - began < SLOW_SECONDS * 1e6
+
+    played(stage, store, main)
