@@ -13,6 +13,8 @@ from ..model.language.steps import Step
 from ..model.net import TransitionKind
 from ..model.values import ValueRefused
 from . import bodies, post
+from .bodies import NOTHING, Raw
+from .decisions import Decision
 from .instance import Instance
 from .kernel import Call, transition_of
 
@@ -45,6 +47,21 @@ def unsure(instance: Instance, call: Call, result: Any) -> str | None:
     except ValueRefused as refused:
         return f"its value cannot be stored: {refused}"
     return None
+
+
+def late_answer(
+    instance: Instance, call: Call, step: Step[..., Any], result: Any
+) -> Decision | None:
+    """What an answer says that came too late for its log: that the effect landed, with its value;
+    None when nothing was in doubt."""
+    if call.role != "step" or not step.effect.intent:
+        return None
+    why = "the caller's late answer"
+    try:
+        raw = Raw(instance.program.results[call.site.name].encode(result))
+    except ValueRefused as refused:  # that it landed is worth saying without a value too
+        raw, why = NOTHING, f"{why}, {shown(result)}, cannot be stored: {refused}"
+    return Decision(call.key, "landed", raw, why=why)
 
 
 def attempts_of(took: int) -> dict[str, Any]:

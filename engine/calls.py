@@ -20,10 +20,8 @@ from ..model.language.steps import Step
 from ..model.net import TransitionKind
 from ..model.values import ValueRefused
 from . import bodies, post
-from .answers import arguments_of, attempts_of, shown, unsure
-from .bodies import NOTHING, Raw
+from .answers import arguments_of, attempts_of, late_answer, shown, unsure
 from .clock import Clock
-from .decisions import Decision
 from .driver import KEEP_SECONDS, PROBES_MAX, Driver, earliest
 from .errors import StoreUnavailable, TransactionEnded
 from .instance import Instance
@@ -465,16 +463,17 @@ class Caller:
         self, instance: Instance, call: Call, step: Step[..., Any], result: Any
     ) -> None:
         """The own late answer of a call whose execution was taken over (rule 17)."""
-        if call.role != "step" or not step.effect.intent:
-            return
-        why = "the caller's late answer"
-        try:
-            raw = Raw(instance.program.results[call.site.name].encode(result))
-        except ValueRefused as refused:  # that it landed is worth saying without a value too
-            raw, why = NOTHING, f"{why}, {shown(result)}, cannot be stored: {refused}"
-        said = Decision(call.key, "landed", raw, why=why)
-        await post.testify(self.store, instance.key, call.key, said)
-        self.told()
+        said = late_answer(instance, call, step, result)
+        while said is not None:
+            try:
+                await post.testify(self.store, instance.key, call.key, said)
+                self.told()
+                return
+            except StoreUnavailable as trouble:
+                _LOG.warning("what became of %s of %s waits: %s", call.key, instance.key, trouble)
+                if self.driver.draining:
+                    return
+            await self.clock.sleep(RETRY_SECONDS)
 
 
 _UNDONE = TransitionKind.UNDO

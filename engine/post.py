@@ -20,6 +20,7 @@ from ..model.values import Value, ValueRefused
 from . import bodies, kernel
 from .bodies import Body
 from .decisions import ASKS, Decision, fires, verdicts
+from .errors import StoreUnavailable
 from .instance import Instance
 from .kernel import Wait, counter
 from .loading import payloads
@@ -131,7 +132,8 @@ def elapsed(instance: Instance, wait: Wait) -> Value | None:
 
 
 async def testify(store: Store, key: str, effect: str, said: Decision) -> None:
-    """Send what a caller knows about an effect whose execution it lost; never an error to it.
+    """Send what a caller knows about an effect whose execution it lost; an error to it only while
+    the store cannot be used, when it is to be told again.
 
     It settles a doubt, or is an alarm on the desk when the effect was settled otherwise, even after
     the end of the execution; what is known to have landed needs no witness.
@@ -141,6 +143,8 @@ async def testify(store: Store, key: str, effect: str, said: Decision) -> None:
         known = [] if row is None else await store.effects(row.id)
         if not any(e.key == effect and e.outcome in _KNOWN for e in known):
             await store.send(key, EVIDENCE, f"evidence:{effect}", msgspec.json.encode(said))
+    except StoreUnavailable:
+        raise
     except PerdureError as error:
         _LOG.warning("what became of an effect of %s could not be told: %s", key, error)
 

@@ -13,7 +13,7 @@ from perdure.engine.client import enqueue
 from perdure.engine.errors import StoreUnavailable
 from perdure.engine.store import Append, Appended, Claimed, Fenced, Identity
 
-from .stage import SLOW_SECONDS, Stage, Troubled, outside
+from .stage import QUIET_SECONDS, SLOW_SECONDS, Stage, Troubled, outside
 from .test_recovery import ENGINES, all_end, played, thinks
 
 
@@ -58,6 +58,40 @@ def test_a_late_answer_is_told_however_often_a_new_session_is_asked_for() -> Non
 
     played(stage, store, main)
     assert store.fences > store.away and stage.out.count("lands", "pay") == 1
+
+
+class Interrupted(FencedAtTheLanding):
+    """What a call answered can not be told at first."""
+
+    away = 0
+    sends = 0
+
+    async def send(self, key: str, channel: str, id: str, body: bytes) -> Any:
+        self.sends += 1
+        if self.sends == 1:
+            raise StoreUnavailable("here", "for a moment")
+        return await self.stage.store.send(key, channel, id, body)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_late_answer_is_told_when_the_store_can_be_reached_again(answered: bool) -> None:
+    """Whether the session was lost before the call answered, or before that could be written. The
+    charge has no probe: without this witness a person would be asked."""
+    stage = Stage()
+    store = Interrupted(stage)
+
+    async def main(engine: Engine, stage: Stage) -> None:
+        run = await engine.start(pays(1), id="e")
+        await stage.until(lambda: stage.out.count("called"))
+        if not answered:
+            await stage.store.fence(engine.worker.session)
+            engine.worker.committer.lose(Fenced(engine.worker.session))
+        async with asyncio.timeout(QUIET_SECONDS):
+            assert await run.result() == "pay 1"
+        assert await stage.ledger() == [("pay", "landed", "evidence")]
+
+    played(stage, store, main)
+    assert store.sends == 2 and stage.out.count("lands", "pay") == 1
 
 
 class AnsweredWhileFenced(Troubled):
