@@ -65,5 +65,9 @@ class Drain:
 
     async def _wait(self, seconds: float) -> None:
         end = self._clock.monotonic() + seconds
-        while self._clock.monotonic() < end and not self._hurried() and any(self._running()):
+        while self._clock.monotonic() < end and not self._hurried() and self._under_way():
             await self._clock.sleep(LOOK_SECONDS)
+
+    def _under_way(self) -> bool:
+        """A call runs, or the commit that a transactional one is part of."""
+        return any(i.running or i.lent is not None for i in self._instances.values())

@@ -167,3 +167,30 @@ def test_a_message_to_who_is_not_known_to_be_created_is_not_forgotten() -> None:
         assert stage.time.now - began < SLOW_SECONDS * 1e6
 
     played(stage, store, main)
+
+
+class SlowCommit(Troubled):
+    """That the commit of a transactional step holds is answered late."""
+
+    committed = False
+
+    @asynccontextmanager
+    async def transaction(self, session: int, **options: Any) -> AsyncGenerator[Any]:
+        async with self.stage.store.transaction(session, **options) as transaction:
+            yield transaction
+        self.committed = True
+        await asyncio.sleep(SLOW_SECONDS)
+
+
+def test_a_commit_under_way_when_its_worker_ends_is_waited_for_like_its_call() -> None:
+    """Then its execution is released, and not lost."""
+    stage = Stage()
+    store = SlowCommit(stage)
+
+    async def main(engine: Engine) -> None:
+        await engine.start(books(1), id="e")
+        await stage.until(lambda: store.committed)
+
+    stage.play(main, store=store.port)
+    row = asyncio.run(stage.row("e"))
+    assert row.owner is None and not row.lost and stage.out.count("booked") == 1
