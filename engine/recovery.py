@@ -183,9 +183,7 @@ class Recovery:
         await worker.quarantine.renamed()
         for instance in held:
             id = instance.id or await loading.became(worker.store, instance, tenures)
-            id = instance.id or id  # its own answer may have come meanwhile
-            if not instance.alive:
-                continue  # it was let go by that answer
+            # Its own answer may have come meanwhile, and says the same, or has let it go.
             if id in tenures:
                 await self._reconcile(instance, id, tenures[id])
                 if instance.alive:  # else it is let go below

@@ -350,6 +350,21 @@ def test_a_store_that_says_too_little_of_a_batch_is_a_defect() -> None:
     Terse().play(act)
 
 
+def test_what_is_told_of_an_append_that_flies_no_more_is_told_to_nobody() -> None:
+    """A recovery has read what became of it, and another of the same execution may fly by now."""
+
+    async def act(desk: Desk) -> None:
+        born = desk.begins("a")
+        flew = born.fly()
+        assert flew is not None
+        born.rechain(2, desk.session, keep=False)
+        flies = born.fly()
+        desk.committer.settle(born, flew, Appended(1, True))
+        assert born.flying is flies is not None and desk.batches == []
+
+    Desk().play(act)
+
+
 # --- closing --------------------------------------------------------------------------------------
 
 

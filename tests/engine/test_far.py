@@ -14,9 +14,14 @@ from perdure import Engine, ExecutionCancelled, observe, sleep, workflow
 from perdure.engine.store import Ambiguous, Append, Appended, Claimed, Fenced
 
 from .stage import QUIET_SECONDS, SLOW_SECONDS, Stage, Troubled
-from .test_recovery import ENGINES, GO, books, durable, hears, played
+from .test_recovery import ENGINES, GO, book, books, durable, hears, played
 
 NAP_SECONDS = 10.0
+
+
+@workflow
+async def books_twice(n: int) -> int:
+    return await book(n) + await book(n + 1)
 
 
 @workflow
@@ -93,6 +98,55 @@ def test_a_step_taken_back_slowly_is_called_once_more_and_by_one_task(
     played(stage, store, main)
     assert store.handovers == 1 and stage.out.count("booked") == 2
     assert [r.message for r in caplog.records if r.levelname == "ERROR"] == []
+
+
+class AnsweredLate(Troubled):
+    """Two transactional steps, one after the other: the commit of the first is durable, and
+    answered while that of the second is under way, which does not hold, and nobody knows."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self.begun = 0
+        self.committed, self.second, self.answered = (asyncio.Event() for _ in range(3))
+
+    async def claim(self, session: int, nets: Sequence[str], limit: int) -> list[Claimed]:
+        if self.committed.is_set() and not self.handovers:
+            raise Ambiguous("no answer")
+        return await self.stage.store.claim(session, nets, limit)
+
+    @asynccontextmanager
+    async def transaction(self, session: int, **options: Any) -> AsyncGenerator[Any]:
+        self.begun += 1
+        number = self.begun
+        async with self.stage.store.transaction(session, **options) as transaction:
+            yield transaction
+            if number == 2:
+                self.second.set()
+                await self.answered.wait()
+                await asyncio.sleep(SLOW_SECONDS)
+                raise Ambiguous("no answer")
+        if number == 1:
+            self.committed.set()
+            ENGINES[-1].worker.kick()
+            await self.second.wait()
+            self.answered.set()
+
+
+def test_a_commit_answered_after_a_handover_says_nothing_of_the_next_one() -> None:
+    """What became of the first was read from the log. The record of the second must not be written
+    again: the author's writes are not there, and the step is called once more."""
+    stage = Stage()
+    store = AnsweredLate(stage)
+
+    async def main(engine: Engine, stage: Stage) -> None:
+        ENGINES[:] = [engine]
+        run = await engine.start(books_twice(1), id="e")
+        async with asyncio.timeout(QUIET_SECONDS):
+            assert await run.result() == 3
+        assert await stage.words("e") == ["started", *3 * ["fired"], "finished"]
+
+    played(stage, store, main)
+    assert store.handovers == 2 and stage.out.count("booked") == 3
 
 
 class MailAtTheEnd(Troubled):
