@@ -324,7 +324,7 @@ class Engine:
     def _finished(self, key: str, told: tuple[Status, Body] | None) -> None:
         for future in self._waiting.get(key, []):
             _resolve(future, told)
-        if (born := self._born.pop(key, None)) is not None:  # the worker ends, and never wrote it
+        if self.worker.ended and (born := self._born.pop(key, None)) is not None:  # never written
             why, never = self.worker.retired, "its worker has ended"
             born.set_exception(WorkerRetired(why) if why else StoreUnavailable(self.url, never))
             born.exception()  # heard, also when whoever asked has given up

@@ -11,7 +11,7 @@ import pytest
 from perdure import Engine, Stalled, workflow
 from perdure.engine.client import enqueue
 from perdure.engine.errors import StoreUnavailable
-from perdure.engine.store import Ambiguous, Append, Appended, Claimed, Fenced
+from perdure.engine.store import Ambiguous, Append, Appended, Claimed, Fenced, Guard
 
 from .stage import QUIET_SECONDS, SLOW_SECONDS, Stage, Troubled
 from .test_anew import FencedAtTheLanding, pays
@@ -169,7 +169,9 @@ def test_a_creation_that_was_found_and_lost_again_is_told_to_who_started_it() ->
 
 
 class Unreadable(Troubled):
-    """What is claimed first cannot be loaded; a creation is written late."""
+    """What is claimed cannot be loaded; creations are written slowly, one behind the other."""
+
+    writing = False
 
     async def claim(self, session: int, nets: Sequence[str], limit: int) -> list[Claimed]:
         told = await self.stage.store.claim(session, nets, limit)
@@ -177,6 +179,7 @@ class Unreadable(Troubled):
 
     async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
         if any(a.create is not None for a in batch):
+            self.writing = True
             await asyncio.sleep(SLOW_SECONDS)
         return await self.stage.store.append(session, batch)
 
@@ -188,6 +191,8 @@ def test_a_start_whose_key_is_that_of_a_log_that_cannot_be_loaded_finds_it() -> 
 
     async def main(engine: Engine, stage: Stage) -> None:
         (program,) = await engine.serve(thinks)
+        other = asyncio.get_running_loop().create_task(engine.start(thinks(5), id="o"))
+        await stage.until(lambda: store.writing)
         start = asyncio.get_running_loop().create_task(engine.start(thinks(1), id="q"))
         await stage.until(lambda: "q" in engine.worker.instances)
         await enqueue(stage.store, program, "q", program.sealed(thinks.bind((1,), {})))
@@ -195,5 +200,40 @@ def test_a_start_whose_key_is_that_of_a_log_that_cannot_be_loaded_finds_it() -> 
         run = await start
         with pytest.raises(Stalled):
             await run.result()
+        assert await (await other).result() == 5
+
+    played(stage, store, main)
+
+
+class Poisoned(Troubled):
+    """The first record behind a creation is refused; that it stalls is written slowly, and a
+    creation too."""
+
+    refused = False
+
+    async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
+        if any(a.create is not None for a in batch):
+            await asyncio.sleep(4 * SLOW_SECONDS if self.refused else 0)
+            return await self.stage.store.append(session, batch)
+        if not self.refused:
+            self.refused = True
+            return [
+                Appended(a.execution, False, guard=Guard(a.execution, "?", True)) for a in batch
+            ]
+        await asyncio.sleep(SLOW_SECONDS)
+        return await self.stage.store.append(session, batch)
+
+
+def test_a_start_while_the_same_execution_is_being_stalled_finds_it() -> None:
+    """Who waits for the end is told of the stall; who starts it once more waits for the row."""
+    stage = Stage()
+    store = Poisoned(stage)
+
+    async def main(engine: Engine, stage: Stage) -> None:
+        await engine.start(thinks(1), id="a")
+        await stage.until(lambda: store.refused)
+        again = await engine.start(thinks(1), id="a")
+        with pytest.raises(Stalled):
+            await again.result()
 
     played(stage, store, main)
