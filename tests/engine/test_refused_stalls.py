@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from perdure import Engine, pure, workflow
 from perdure.engine.audit import audit
+from perdure.engine.client import enqueue
 from perdure.engine.records import Kind
 from perdure.engine.refused import MISMATCHES_MAX
 from perdure.engine.sqlite import SqliteStore
@@ -113,3 +114,21 @@ async def test_who_waits_hears_of_an_end_elsewhere_after_a_refusal_here(tmp_path
             assert await waiter == 1
         row = await store.find("e")
         assert row is not None and row.tenure == 2
+
+
+async def test_what_cannot_begin_once_it_is_loaded_is_stalled_and_leaves_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is nobody's then: in memory it would be driven all the same."""
+
+    def broken(*_: object) -> bool:
+        raise RuntimeError("a bug of ours")
+
+    store = SqliteStore(tmp_path / "s.db")
+    async with asyncio.timeout(PATIENCE_SECONDS), Engine("x", store=store) as engine:
+        (program,) = await engine.serve(thinks)
+        monkeypatch.setattr(engine.worker.quarantine, "admit", broken)
+        await enqueue(store, program, "e", program.sealed(thinks.bind((1,), {})))
+        engine.worker.kick()
+        told, _ = await engine.ended("e")
+        assert told is Status.STALLED and engine.worker.instances == {}
