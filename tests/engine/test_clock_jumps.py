@@ -7,18 +7,21 @@ hour to and fro, acknowledgements of beats are late, and one of them is suspende
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 from perdure import Engine, effect_order, idempotent, irreversible, workflow
 from perdure.chaos.simulation import EPOCH, SimLoop, Time
 from perdure.engine.errors import StoreUnavailable
 from perdure.engine.leases import BEATS_IN_LEASE, LEASE_SECONDS, MARGIN_SECONDS
+from perdure.engine.store import Append, Appended
 from perdure.engine.worker import SWEEP_SECONDS
 
-from .stage import Kept, Stage, StageClock
+from .stage import QUIET_SECONDS, Kept, Stage, StageClock, Troubled
+from .test_recovery import thinks
 
 HOUR = 3600.0
 BEATS_SECONDS = LEASE_SECONDS / BEATS_IN_LEASE
@@ -148,3 +151,45 @@ def test_a_session_out_of_reach_is_fenced_after_a_lease_and_calls_nothing_meanwh
     made.play(main)
     assert {tenure for _, tenure, _ in CALLS} == {1, 2}
     asyncio.run(made.lawful())
+
+
+class SetBack(Troubled):
+    """The time of day is set back right before a release is written, and stays so; before it, one
+    record does not follow its log, if `refuses`."""
+
+    refuses = False
+
+    async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
+        if self.refuses and all(a.create is None for a in batch):
+            self.refuses = False
+            batch = [replace(a, previous=b"?") for a in batch]
+        elif any(a.change is not None and a.change.release for a in batch):
+            self.stage.time.skipped -= int(HOUR * 1e6)
+        return await self.stage.store.append(session, batch)
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_what_is_released_at_once_goes_on_whatever_the_time_of_day_says_by_then(
+    refuses: bool,
+) -> None:
+    """Given back to be loaded again, or left to others by a worker that ends."""
+    stage = Stage()
+    store = SetBack(stage)
+    store.refuses = refuses
+
+    async def main(engine: Engine) -> None:
+        run = await engine.start(thinks(1), id="e")
+        if refuses:
+            async with asyncio.timeout(QUIET_SECONDS):
+                assert await run.result() == 1
+        await stage.until(lambda: stage.out.count("called"))
+
+    stage.play(main, store=store.port)
+    assert stage.time.skipped < 0
+
+    async def others(engine: Engine) -> None:
+        await engine.serve(thinks)
+        async with asyncio.timeout(QUIET_SECONDS):
+            assert await engine.find(thinks, "e").result() == 1
+
+    stage.play(others)
