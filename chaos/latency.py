@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 SEEDS = 200
 _NEAR_SECONDS, _FAR_SECONDS, _LOST_SECONDS = 0.002, 0.02, 0.7
-_NEAR, _FAR = 0.8, 0.96  # of all operations: within this, and within this again; else resent
+_NEAR, _FAR = 0.8, 0.96  # of all ways: below the one near, below the other far; else sent again
 
 Latency = Callable[[], float]
 """Seconds that the next way takes, to the store or back."""
