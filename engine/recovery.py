@@ -226,9 +226,12 @@ class Recovery:
     async def _reconcile(self, instance: Instance, tenure: int) -> None:
         """Go on from what is in the log."""
         records = await self.worker.store.log(instance.id, instance.durable)
-        flying = instance.flying.records if instance.flying is not None else []
-        keep = bool(flying) and [r.hash for r in records] == [r.hash for r in flying]
+        flying = instance.flying
+        wrote = flying.records if flying is not None else []
+        keep = bool(wrote) and [r.hash for r in records] == [r.hash for r in wrote]
         instance.rechain(tenure, self.worker.session, keep)
+        if keep and flying is not None and flying.change is not None and flying.change.release:
+            self._drop(instance)  # it has left by that; a look that had begun claimed it again
 
 
 def _released(mail_seen: int) -> RowChange:
