@@ -223,10 +223,12 @@ class Recovery:
     async def _reconcile(self, instance: Instance, id: int, tenure: int) -> None:
         """Go on from what is in the log. Only when that is known, a creation has become this id."""
         records = await self.worker.store.log(id, instance.durable)
-        instance.id = id
-        flying = instance.flying.records if instance.flying is not None else []
-        keep = bool(flying) and [r.hash for r in records] == [r.hash for r in flying]
+        instance.id, flying = id, instance.flying
+        wrote = flying.records if flying is not None else []
+        keep = bool(wrote) and [r.hash for r in records] == [r.hash for r in wrote]
         instance.rechain(tenure, self.worker.session, keep)
+        if keep and flying is not None and flying.change is not None and flying.change.release:
+            self._drop(instance)  # it has left by that; a look that had begun claimed it again
 
 
 def _released(mail_seen: int) -> RowChange:

@@ -53,7 +53,13 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option(
     "--histories", type=click.IntRange(1), metavar="N", help="N random histories instead."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="What is drawn or planned.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="The same seed draws the same histories, or plans the same kills.",
+)
 @click.option(
     "--crashes",
     type=click.IntRange(1, TROUBLES_MAX),

@@ -104,6 +104,10 @@ FOUND = {
         [16, 21, 0, 56, 0, 1, 8, 4, 7, 11, 0, 1],
         "worker 2: wall clock jumps before store.append",
     ),
+    "what had left by a commit in doubt, and was claimed by a look that had begun, lay for ever": (
+        [FAR + 7, 7, 3, 54, 11, 0, 5, 3, 0, 4],
+        "the late append of worker 1 has come",
+    ),
     "what a session claimed while it told of the last one was created again, and refused": (
         [FAR + 10, 13, 0, 4, 143, 41, 1, 4],
         "worker 3: taken over before store.next_wake",

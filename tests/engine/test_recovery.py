@@ -213,6 +213,45 @@ def test_a_batch_answered_after_the_handover_changes_nothing() -> None:
     assert store.handovers == 1
 
 
+class ClaimedInDoubt(Troubled):
+    """A release is durable and its answer lost; a look that had begun claims what was released, and
+    is told so only when the session has been handed over."""
+
+    released = False
+
+    async def claim(self, session: int, nets: Sequence[str], limit: int) -> list[Claimed]:
+        told = await self.stage.store.claim(session, nets, limit)
+        if told and not self.handovers:
+            await self.slow.wait()
+            await asyncio.sleep(3 * SLOW_SECONDS)
+        return told
+
+    async def append(self, session: int, batch: Sequence[Append]) -> list[Appended]:
+        told = await self.stage.store.append(session, batch)
+        if self.released or not any(a.change is not None and a.change.release for a in batch):
+            return told
+        self.released = True
+        await self.stage.store.send("e", GO.name, "m", b'"go"')
+        ENGINES[-1].worker.kick()
+        await asyncio.sleep(TURN_SECONDS)
+        raise Ambiguous("no answer")
+
+
+def test_what_was_released_in_doubt_and_claimed_by_a_look_that_had_begun_goes_on() -> None:
+    """It had left memory by its release; what the session has is the claim, which nobody loads."""
+    stage = Stage()
+    store = ClaimedInDoubt(stage)
+
+    async def main(engine: Engine, stage: Stage) -> None:
+        ENGINES[:] = [engine]
+        run = await engine.start(hears(1), id="e")
+        assert await run.result() == "go 1"
+        assert (await stage.row("e")).tenure == 4  # claimed, handed over, claimed
+
+    played(stage, store, main)
+    assert store.handovers == 1
+
+
 ENGINES: list[Engine] = []
 
 
