@@ -103,8 +103,9 @@ def undo_forgotten(patch: pytest.MonkeyPatch) -> None:
 def ambiguous_commit_appended_twice(patch: pytest.MonkeyPatch) -> None:
     """What an ambiguous commit wrote is not looked for, but written once more behind it."""
 
-    async def blind(self: Recovery, instance: Instance, tenure: int) -> None:
-        records = await self.worker.store.log(instance.id, instance.durable)
+    async def blind(self: Recovery, instance: Instance, id: int, tenure: int) -> None:
+        records = await self.worker.store.log(id, instance.durable)
+        instance.id = id
         if records and instance.flying is not None:
             flying = instance.flying
             flying.previous = records[-1].hash

@@ -60,7 +60,7 @@ def ambiguous_is_success(patches: Patches) -> None:
 
 def ambiguous_appended_twice(patches: Patches) -> None:
     """What an ambiguous commit wrote is not looked for, but written once more behind it."""
-    looked = "    keep = bool(flying) and [r.hash for r in records] == [r.hash for r in flying]\n"
+    looked = "    keep = bool(wrote) and [r.hash for r in records] == [r.hash for r in wrote]\n"
     blind = """\
     keep = bool(records) and records[0].seq == 0  # a creation goes by its key
     if not keep and records and instance.flying is not None:
